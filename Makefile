@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need. `make help` lists the rest.
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+ROOT := $(CURDIR)
+BIN := $(ROOT)/.cache/bin
+export PATH := $(BIN):$(PATH)
+export LAB_BIN := $(BIN)/lab
+GO ?= go
+# One set of compiled packages serves every build and the linter; only the race detector needs cgo, and so a second one.
+export CGO_ENABLED := 0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: deps
+deps: ## install the Debian packages that tests and demo use
+	@hack/deps.sh
+
+.PHONY: build
+build: ## build the reconciler
+	@mkdir -p $(BIN)
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/reconciler ./cmd/reconciler
+
+.PHONY: lab
+lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
+	@hack/lab.sh $(BIN)
+
+.PHONY: demo
+demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)
+	@$(GO) -C lab run ./demo $(if $(CHECK),--check)
+
+.PHONY: lint
+lint: ## vet, golangci-lint, formatting
+	@hack/lint.sh $(BIN)
+
+.PHONY: unit
+unit: lab ## tests of the root module, race detector on, shuffled
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
+
+.PHONY: e2e
+e2e: build lab ## tests of the lab and of the whole product on it
+	CGO_ENABLED=1 $(GO) -C lab test -race -shuffle=on -parallel 8 -timeout 30m ./...
+
+.PHONY: image
+image: build ## build the container image with buildah and run its version
+	@hack/image.sh $(BIN) $(VERSION)
+
+.PHONY: test
+test: deps build lint unit e2e image ## everything that CI runs
+	@$(MAKE) --no-print-directory demo CHECK=1
+
+.PHONY: bench
+bench: build lab ## benchmarks: of the packages, and of the whole product on a lab
+	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
+	$(GO) -C lab test -run '^$$' -bench . -benchtime 5x -timeout 30m ./e2e
+
+.PHONY: clean
+clean: ## remove built binaries and lab state
+	rm -rf .cache .lab .demo
