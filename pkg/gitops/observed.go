@@ -1,0 +1,77 @@
+package gitops
+
+// Observation is what is known about one Ref: what is live and what apply would make of it.
+//
+//	Live  Next   meaning
+//	nil   tree   absent; apply creates
+//	tree  tree   present; apply changes what differs
+//	tree  nil    present, ours, no longer wanted; apply deletes
+//	nil   nil    absent and not wanted; nothing to do
+//	any   any    with Err set: unknown. Unknown is not absent: it is a problem, and nothing in its domain is deleted.
+type Observation struct {
+	Live Tree
+	Next Tree
+	// Err says why Live or Next could not be determined.
+	Err *Error
+	// Owned says that this tool put the live thing there (ApplySet label, eksctl stack tags): only owned things are ever deleted.
+	Owned bool
+	// Identity tells the live thing from a successor of the same name (the id of its stack, its creation time), so that an
+	// approval of its end is not one of the successor's. Empty means metadata.uid of Live.
+	Identity string
+	// Overlay is the overlay that owns the live object, read from its label.
+	Overlay string
+	// Predicted says that Next was not confirmed by the server, because something it needs does not exist yet.
+	Predicted bool
+	// Replace lists why Live cannot become Next in place, one cause a line ("instanceTypes is immutable").
+	Replace []string
+	// Data says that deleting or replacing loses data or more than the thing itself, in words ("17 objects inside").
+	Data string
+	// Progress is set when an operation on it is in flight already, or when it is live but not ready.
+	Progress *Health
+	// Owners maps a field path to who set its live value, where known.
+	Owners map[string]Owner
+	// Skipped are differences that apply leaves alone because another owner keeps them.
+	Skipped []Skipped
+	// Conflicts are fields another manager owns that apply would have to take by force; they hold the change.
+	Conflicts []Conflict
+	// Needs are refs that must be ready before this one is applied, beyond those inferred from its content.
+	Needs []Ref
+	// From is where git says so; for a deletion, zero.
+	From Origin
+	// Spec is the desired content as written (Item.Spec), which Actor.Apply sends. Nil for deletions.
+	Spec Tree
+}
+
+// Owner is the manager of a field and when it last wrote it (RFC 3339, as the API server tells it).
+type Owner struct {
+	Manager string `json:"manager"`
+	At      string `json:"at,omitempty"`
+}
+
+// Skipped is a difference that is left to its owner.
+type Skipped struct {
+	Path  string `json:"path"`
+	Owner string `json:"owner"`
+	Why   string `json:"why"`
+}
+
+// Conflict is a field that another manager owns.
+type Conflict struct {
+	Path  string `json:"path"`
+	Owner string `json:"owner"`
+}
+
+// Observed is the live world, for every desired Ref and for everything owned that is no longer desired.
+type Observed map[Ref]Observation
+
+// Entry remembers what was last applied for a Ref.
+type Entry struct {
+	Overlay string `json:"overlay,omitempty"`
+	// Spec is the digest of the desired content last applied: live differing from git with an equal digest is drift.
+	Spec Digest `json:"spec"`
+	// Revision is the commit that last changed it.
+	Revision string `json:"revision,omitempty"`
+}
+
+// Inventory is what this tool put there. It shrinks only on a confirmed delete.
+type Inventory map[Ref]Entry

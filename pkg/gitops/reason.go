@@ -1,0 +1,111 @@
+package gitops
+
+// Reason is the closed list of kinds of trouble. Code branches on it, `reconciler explain` documents it, metrics label by it.
+type Reason string
+
+// The reasons, in the order of the data flow.
+const (
+	SourceUnreachable Reason = "SourceUnreachable"
+	SourceDenied      Reason = "SourceDenied"
+	SourceInvalid     Reason = "SourceInvalid"
+	RenderFailed      Reason = "RenderFailed"
+	RemoteRefused     Reason = "RemoteRefused"
+	PluginRefused     Reason = "PluginRefused"
+	ConfigInvalid     Reason = "ConfigInvalid"
+	PolicyInvalid     Reason = "PolicyInvalid"
+	NotManaged        Reason = "NotManaged"
+	DuplicateObject   Reason = "DuplicateObject"
+	FactsPending      Reason = "FactsPending"
+	ObserveFailed     Reason = "ObserveFailed"
+	AccessDenied      Reason = "AccessDenied"
+	Unreachable       Reason = "Unreachable"
+	Throttled         Reason = "Throttled"
+	Foreign           Reason = "Foreign"
+	KindMissing       Reason = "KindMissing"
+	Cycle             Reason = "Cycle"
+	Immutable         Reason = "Immutable"
+	ApplyInvalid      Reason = "ApplyInvalid"
+	ApplyConflict     Reason = "ApplyConflict"
+	ApplyFailed       Reason = "ApplyFailed"
+	HealthFailed      Reason = "HealthFailed"
+	Deadline          Reason = "Deadline"
+	DrainBlocked      Reason = "DrainBlocked"
+	PruneBlocked      Reason = "PruneBlocked"
+	Held              Reason = "Held"
+	Blocked           Reason = "Blocked"
+	Backoff           Reason = "Backoff"
+	Interrupted       Reason = "Interrupted"
+	LedgerUnavailable Reason = "LedgerUnavailable"
+	Internal          Reason = "Internal"
+)
+
+// Explanation is what `reconciler explain` prints.
+type Explanation struct {
+	Reason Reason
+	// Title is the kind of trouble in a few words.
+	Title string
+	// Meaning says what happened and what the tool does about it.
+	Meaning string
+	// Try says what a person does next.
+	Try string
+}
+
+// Title is the kind of trouble in a few words.
+func (r Reason) Title() string {
+	if e, ok := Explain(r); ok {
+		return e.Title
+	}
+	return string(r)
+}
+
+// Note reports whether a problem of this kind only informs: it keeps neither a plan from being complete nor a cluster from
+// being converged.
+func (r Reason) Note() bool { return r == NotManaged }
+
+// Explain finds the documentation of a reason.
+func Explain(r Reason) (Explanation, bool) {
+	for _, e := range Explanations() {
+		if e.Reason == r {
+			return e, true
+		}
+	}
+	return Explanation{}, false
+}
+
+// Explanations documents every reason, in the order of the data flow.
+func Explanations() []Explanation {
+	return []Explanation{
+		{SourceUnreachable, "the repository cannot be reached", "The last fetched revision stays in force; fetching is retried with backoff. Nothing is deleted.", "check the URL and the network: git ls-remote URL"},
+		{SourceDenied, "the repository refused the credentials", "Fetching is retried; credential files are re-read when they change.", "check the token, key and known_hosts files that the flags name"},
+		{SourceInvalid, "the repository holds something that is refused", "A symlink that leaves the tree, an absolute path, a submodule, or a ref that does not exist.", "fix the named file or ref and push"},
+		{RenderFailed, "an overlay cannot be rendered", "The overlay is left as it is in the cluster; other overlays go on.", "reconciler render CLUSTER-FOLDER shows the same error locally"},
+		{RemoteRefused, "an overlay refers to something outside the repository", "Remote bases are refused: what is applied must be in the commit.", "vendor the base into the repository"},
+		{PluginRefused, "an overlay uses an exec or Go plugin", "Plugins would run code from the repository and are always refused.", "use a built-in generator or transformer"},
+		{ConfigInvalid, "a ClusterConfig is not valid", "Nothing of that cluster's infrastructure is changed.", "reconciler validate CLUSTER-FOLDER"},
+		{PolicyInvalid, "reconcile.yaml or an approval is not valid", "The cluster is not changed until it is fixed: a policy must never be guessed.", "reconciler validate CLUSTER-FOLDER"},
+		{NotManaged, "a field is not managed yet", "The field is in git, but this version neither observes nor changes it.", "change it by hand, or remove it from the file"},
+		{DuplicateObject, "two overlays render the same object", "Neither is applied: last-writer-wins would make them fight.", "remove the object from one of the named files"},
+		{FactsPending, "known after apply", "The overlay needs facts of a cluster that does not exist yet; it is rendered again as soon as it does.", "nothing; it resolves itself"},
+		{ObserveFailed, "the live state could not be read", "Unknown is not absent: nothing in that domain is deleted and the plan is incomplete.", "reconciler diff shows which call fails"},
+		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount"},
+		{Unreachable, "AWS or the API server cannot be reached", "It is retried with backoff; nothing is deleted.", "check the network, endpoint and credentials"},
+		{Throttled, "AWS or the API server asked to slow down", "It is retried with backoff.", "nothing; raise the interval if it persists"},
+		{Foreign, "the name belongs to something this tool did not make", "It is never touched.", "choose another name, or adopt it explicitly"},
+		{KindMissing, "the API server does not know the kind", "No CustomResourceDefinition for it is live or in git.", "add the CRD to an overlay, or fix apiVersion and kind"},
+		{Cycle, "objects wait for each other", "None of them can be applied first.", "break the cycle at one of the named edges"},
+		{Immutable, "a field cannot be changed on a live object", "It is planned as a replacement where that is safe, and refused otherwise.", "revert the field, or approve the replacement"},
+		{ApplyInvalid, "the server rejects the object", "It will be rejected again until git changes.", "fix the named field"},
+		{ApplyConflict, "another manager owns the field", "Fields of other controllers are not taken by force.", "remove the field from git, or approve the takeover: reconciler approve PLAN-ID, then commit the file"},
+		{ApplyFailed, "the change was refused or broke off", "It is retried with backoff.", "reconciler history show RUN"},
+		{HealthFailed, "it was applied but does not work", "Things that need it are not applied.", "reconciler status names the cause"},
+		{Deadline, "it did not become ready in time", "It is still being watched.", "reconciler status"},
+		{DrainBlocked, "nodes cannot be drained", "A PodDisruptionBudget does not allow the eviction; the drain goes on as soon as it does.", "raise the replicas or the budget of the named workload"},
+		{PruneBlocked, "a deletion was refused by the prune firewall", "Too much would be deleted at once, or the render was not complete.", "reconciler diff shows what would go; raise the budget in reconcile.yaml if it is right"},
+		{Held, "a change waits for approval", "It is destructive and no commit has approved it.", "reconciler approve PLAN-ID, then commit the file"},
+		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
+		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},
+		{Interrupted, "the run was stopped", "What AWS or the cluster already accepted goes on; the next run continues from what is live.", "nothing; run again"},
+		{LedgerUnavailable, "history and inventory cannot be read or written", "Nothing is deleted meanwhile.", "check the ledger's folder or namespace"},
+		{Internal, "a bug in this tool", "The cluster or overlay was left alone.", "report it with the message"},
+	}
+}
