@@ -1,0 +1,189 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Build computes the plan: one change for everything that differs, is in flight or is no longer wanted, in an order that
+// can be carried out. Policies are applied left to right to the finished plan.
+//
+// The case analysis per Ref, after the laws about what is unknown (see firewall):
+//
+//	Live  Next  differs  Progress     action
+//	-     tree                        Create
+//	tree  tree  yes                   Update, or Replace when it cannot change in place
+//	tree  tree  no       not ready    Wait
+//	tree  tree  no       ready, none  none; counted as unchanged
+//	tree  -                           Delete when it is ours and nothing unknown could want it
+//	-     -                           none
+func Build(in Input, policies ...Policy) Plan {
+	b := builder{Input: in, wall: raise(in)}
+	p := Plan{Cluster: in.Desired.Cluster, Revision: in.Desired.Revision, Problems: b.wall.problems}
+	for _, ref := range sortedRefs(in.Observed) {
+		c, ok := b.change(ref, in.Observed[ref])
+		switch {
+		case ok:
+			p.Changes = append(p.Changes, c)
+		case settled(in.Observed[ref]):
+			p.Unchanged++
+		}
+	}
+	p.Problems = append(p.Problems, b.wall.withheld()...)
+	p.Complete = complete(p.Problems)
+	b.link(&p)
+	for _, policy := range policies {
+		p = policy(p)
+	}
+	p.ID = planID(p)
+	return p
+}
+
+// builder is Build's working state.
+type builder struct {
+	Input
+	wall *firewall
+}
+
+// change decides what is to be done about one ref; false means nothing.
+func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
+	if o.Err != nil || (o.Live == nil && o.Next == nil) {
+		return Change{}, false
+	}
+	c := Change{Ref: ref, Predicted: o.Predicted, Skipped: o.Skipped, From: o.From, Spec: o.Spec, Live: o.Live}
+	before, after := b.Redactor.Tree(ref, o.Live), b.Redactor.Tree(ref, o.Next)
+	switch {
+	case o.Next == nil:
+		c.Action, c.From, c.Spec, c.Predicted = Delete, b.deletedFrom(ref, o), nil, false
+		if !b.wall.mayDelete(ref, o.Owned, c.From.Overlay) {
+			return Change{}, false
+		}
+		c.Hold = b.wall.hold(c.From.Overlay)
+	case o.Live == nil:
+		c.Action, c.Edits = Create, content(ref, after)
+	default:
+		c.Edits = edits(ref, before, after)
+		b.attribute(&c, o)
+		switch {
+		case len(o.Replace) > 0 && len(c.Edits) > 0:
+			c.Action = Replace
+		case len(c.Edits) > 0 || len(o.Conflicts) > 0:
+			c.Action = Update
+		case o.Progress != nil && o.Progress.Status != gitops.Ready:
+			c.Action = Wait
+		default:
+			return Change{}, false
+		}
+	}
+	b.hold(&c, o)
+	c.Drift = b.drifted(c)
+	c.Risk = risk(c, o)
+	c.Why = why(c, o)
+	c.ID = changeID(b.Desired.Cluster, c, cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
+	return c, true
+}
+
+// hold holds what nobody may apply now: all of a cluster whose policy is not known, and fields that others own.
+func (b *builder) hold(c *Change, o gitops.Observation) {
+	switch {
+	case b.wall.lawless != nil && c.Action != Wait:
+		c.Hold = &Hold{Reason: gitops.PolicyInvalid, Why: "the policy or an approval of the cluster cannot be read"}
+	case c.Hold == nil:
+		c.Hold = conflictHold(o.Conflicts)
+	}
+}
+
+// drifted reports whether the live thing changed though git did not: what git says now is what was last applied.
+func (b *builder) drifted(c Change) bool {
+	if c.Action == Delete || c.Action == Wait || c.Spec == nil {
+		return false
+	}
+	last, ok := b.Inventory[c.Ref]
+	return ok && last.Spec != "" && last.Spec == gitops.DigestOf(c.Spec)
+}
+
+// deletedFrom says whose the thing was: git no longer says, so its label or the inventory does.
+func (b *builder) deletedFrom(ref gitops.Ref, o gitops.Observation) gitops.Origin {
+	from := o.From
+	from.Overlay = cmp.Or(o.Overlay, b.Inventory[ref].Overlay, from.Overlay)
+	return from
+}
+
+// attribute adds to each edit who set the live value and where git sets the new one.
+func (b *builder) attribute(c *Change, o gitops.Observation) {
+	for i := range c.Edits {
+		e := &c.Edits[i]
+		if owner, ok := nearest(o.Owners, e.Path); ok {
+			e.Owner = &owner
+		}
+		if from, ok := nearest(o.From.Fields, e.Path); ok && from != o.From.Position {
+			e.From = &from
+		}
+	}
+}
+
+// nearest finds the entry of a path or of its closest ancestor.
+func nearest[V any](m map[string]V, path string) (V, bool) {
+	for path != "" && len(m) > 0 {
+		if v, ok := m[path]; ok {
+			return v, true
+		}
+		path = parent(path)
+	}
+	var none V
+	return none, false
+}
+
+// settled reports whether an observation that yields no change counts as unchanged: it is wanted, live and as wanted.
+func settled(o gitops.Observation) bool { return o.Err == nil && o.Live != nil && o.Next != nil }
+
+func conflictHold(conflicts []gitops.Conflict) *Hold {
+	if len(conflicts) == 0 {
+		return nil
+	}
+	said := make([]string, 0, len(conflicts))
+	for _, c := range conflicts {
+		said = append(said, fmt.Sprintf("%s is owned by %s", c.Path, c.Owner))
+	}
+	slices.Sort(said)
+	return &Hold{Reason: gitops.ApplyConflict, Why: strings.Join(slices.Compact(said), ", "), Approvable: true}
+}
+
+// changeID hashes what a change does, so that an approval covers exactly that. For deletes and replacements the identity of
+// the live object is part of it: approving the end of one object does not approve the end of its successor of the same name.
+func changeID(cluster string, c Change, identity string) gitops.Digest {
+	type edit struct {
+		Path          string
+		Before, After any
+	}
+	said := make([]edit, 0, len(c.Edits))
+	for _, e := range c.Edits {
+		said = append(said, edit{e.Path, e.Before, e.After})
+	}
+	if c.Action != Delete && c.Action != Replace {
+		identity = ""
+	}
+	return gitops.DigestOf([]any{cluster, c.Ref.String(), c.Action, said, identity})
+}
+
+// planID hashes the changes a plan holds, in order.
+func planID(p Plan) gitops.Digest {
+	ids := make([]gitops.Digest, 0, len(p.Changes))
+	for _, c := range p.Changes {
+		ids = append(ids, c.ID)
+	}
+	return gitops.DigestOf([]any{p.Cluster, ids})
+}
+
+func sortedRefs(o gitops.Observed) []gitops.Ref {
+	refs := make([]gitops.Ref, 0, len(o))
+	for ref := range o {
+		refs = append(refs, ref)
+	}
+	slices.SortFunc(refs, gitops.Ref.Compare)
+	return refs
+}

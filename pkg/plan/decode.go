@@ -1,0 +1,237 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// DecodeRules reads reconcile.yaml strictly: an unknown field, a wrong type or a value out of range is a problem of reason
+// PolicyInvalid with its place (item.From.Fields, else the file), and the rules must not be used then. A nil item gives the
+// defaults. zone resolves time zone names, as time.LoadLocation does.
+func DecodeRules(item *gitops.Item, zone func(string) (*time.Location, error)) (Rules, []*gitops.Error) {
+	rules := DefaultRules()
+	if item == nil {
+		return rules, nil
+	}
+	d := decoder{from: item.From, zone: zone}
+	d.object("", item.Spec, map[string]func(string, any){
+		"interval": d.duration(&rules.Interval, time.Second),
+		"prune": d.nested(map[string]func(string, any){
+			"enabled": d.boolean(&rules.Prune.Enabled), "maxShare": d.share(&rules.Prune.MaxShare), "maxCount": d.count(&rules.Prune.MaxCount),
+		}),
+		"hold": d.nested(map[string]func(string, any){
+			"destructive": d.boolean(&rules.Hold.Destructive), "kinds": d.texts(&rules.Hold.Kinds),
+		}),
+		"freeze": d.list(func(path string, v any) { d.window(&rules, path, v) }),
+		"retry": d.nested(map[string]func(string, any){
+			"first": d.duration(&rules.Retry.First, 100*time.Millisecond), "max": d.duration(&rules.Retry.Max, time.Second),
+		}),
+		"timeouts": d.nested(map[string]func(string, any){"ready": d.duration(&rules.Timeouts.Ready, time.Second)}),
+		"ignore":   d.list(func(path string, v any) { d.ignore(&rules, path, v) }),
+	})
+	if rules.Retry.Max < rules.Retry.First {
+		d.problem("retry.max", "%s is shorter than retry.first, %s", rules.Retry.Max, rules.Retry.First)
+	}
+	return rules, d.problems
+}
+
+// decoder collects the problems of one file.
+type decoder struct {
+	from     gitops.Origin
+	zone     func(string) (*time.Location, error)
+	problems []*gitops.Error
+}
+
+func (d *decoder) problem(path, format string, args ...any) {
+	from := d.from
+	if at, ok := nearest(d.from.Fields, path); ok {
+		from.Position = at
+	}
+	from.Fields = nil
+	if path != "" {
+		format, args = "%s: "+format, append([]any{path}, args...)
+	}
+	d.problems = append(d.problems, gitops.Errorf(gitops.PolicyInvalid, format, args...).At(from))
+}
+
+// object reads the fields of v, each by its reader. A null field counts as left out only as a whole file: reconcile.yaml
+// that holds nothing is the defaults.
+func (d *decoder) object(path string, v any, fields map[string]func(string, any)) {
+	m, ok := v.(gitops.Tree)
+	if !ok {
+		d.problem(path, "want fields, not %s", kindOf(v))
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		read, ok := fields[name]
+		switch {
+		case !ok:
+			d.problem(Field(path, name), "unknown field%s", suggest(name, fields))
+		case m[name] == nil:
+			d.problem(Field(path, name), "has no value")
+		default:
+			read(Field(path, name), m[name])
+		}
+	}
+}
+
+func (d *decoder) nested(fields map[string]func(string, any)) func(string, any) {
+	return func(path string, v any) { d.object(path, v, fields) }
+}
+
+func (d *decoder) list(each func(string, any)) func(string, any) {
+	return func(path string, v any) {
+		items, ok := v.([]any)
+		if !ok {
+			d.problem(path, "want a list, not %s", kindOf(v))
+			return
+		}
+		for i, item := range items {
+			each(Index(path, i), item)
+		}
+	}
+}
+
+func (d *decoder) boolean(into *bool) func(string, any) {
+	return func(path string, v any) {
+		b, ok := v.(bool)
+		if !ok {
+			d.problem(path, "want true or false, not %s", kindOf(v))
+			return
+		}
+		*into = b
+	}
+}
+
+func (d *decoder) share(into *float64) func(string, any) {
+	return func(path string, v any) {
+		n, ok := asFloat(v)
+		if !ok || n < 0 || n > 1 {
+			d.problem(path, "want a share from 0 to 1, not %s", kindOf(v))
+			return
+		}
+		*into = n
+	}
+}
+
+func (d *decoder) count(into *int) func(string, any) {
+	return func(path string, v any) {
+		n, ok := asFloat(v)
+		if !ok || n < 0 || n > 1e9 || n != float64(int(n)) {
+			d.problem(path, "want a whole number from 0, not %s", kindOf(v))
+			return
+		}
+		*into = int(n)
+	}
+}
+
+func (d *decoder) text(into *string) func(string, any) {
+	return func(path string, v any) {
+		s, ok := v.(string)
+		if !ok || s == "" {
+			d.problem(path, "want text, not %s", kindOf(v))
+			return
+		}
+		*into = s
+	}
+}
+
+func (d *decoder) texts(into *[]string) func(string, any) {
+	return d.list(func(path string, v any) {
+		var s string
+		d.text(&s)(path, v)
+		*into = append(*into, s)
+	})
+}
+
+func (d *decoder) duration(into *time.Duration, least time.Duration) func(string, any) {
+	return func(path string, v any) {
+		s, _ := v.(string)
+		span, err := time.ParseDuration(s)
+		switch {
+		case err != nil:
+			d.problem(path, "want a duration such as 90s or 5m, not %s", kindOf(v))
+		case span < least:
+			d.problem(path, "%s is shorter than the least, %s", span, least)
+		default:
+			*into = span
+		}
+	}
+}
+
+func (d *decoder) ignore(rules *Rules, path string, v any) {
+	var rule Ignore
+	d.object(path, v, map[string]func(string, any){
+		"kinds": d.texts(&rule.Kinds), "namespaces": d.texts(&rule.Namespaces), "names": d.texts(&rule.Names),
+		"fields": d.list(func(path string, v any) {
+			var field string
+			d.text(&field)(path, v)
+			if field == "" {
+				return
+			}
+			steps, err := parsePath(field)
+			if err != nil {
+				d.problem(path, "%s", err)
+				return
+			}
+			if protected(steps) {
+				d.problem(path, "%s names the object itself and cannot be ignored", field)
+				return
+			}
+			rule.Fields, rule.steps = append(rule.Fields, field), append(rule.steps, steps)
+		}),
+	})
+	if m, ok := v.(gitops.Tree); ok && m["fields"] == nil {
+		d.problem(path, "fields is missing: name at least one path, such as spec.replicas")
+	}
+	rules.Ignore = append(rules.Ignore, rule)
+}
+
+// suggest names the field that was probably meant, or all of them.
+func suggest(name string, fields map[string]func(string, any)) string {
+	known := slices.Sorted(maps.Keys(fields))
+	for _, k := range known {
+		if strings.EqualFold(strings.ReplaceAll(name, "_", ""), k) || strings.EqualFold(strings.ReplaceAll(name, "-", ""), k) || near(name, k) {
+			return fmt.Sprintf(" (did you mean %s?)", k)
+		}
+	}
+	return " (known here: " + strings.Join(known, ", ") + ")"
+}
+
+// near reports whether two names differ by one letter added, left out or changed.
+func near(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 || len(a) < 3 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) == len(b) {
+		return i == len(a) || a[i+1:] == b[i+1:]
+	}
+	return a[i:] == b[i+1:]
+}
+
+func kindOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case string:
+		return strconv.Quote(v)
+	case gitops.Tree:
+		return "fields"
+	case []any:
+		return "a list"
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,173 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// firewall is what keeps deletions back while something is unknown (law 4: unknown is not absent).
+//
+//	what is not known                           what it keeps from being deleted
+//	an observation of a domain                  everything in the domain
+//	what an overlay renders (broken)            its own objects; those of other overlays are held, because they may have
+//	                                            moved into it
+//	what an overlay renders (facts pending)     its own objects
+//	what the cluster's policy is                everything, and everything else is held
+//	what a single ref should be (duplicates)    that ref
+//	whether an overlay that renders nothing is  its objects are held: deleting the overlay's folder says so clearly
+//	meant to
+type firewall struct {
+	desired  gitops.Desired
+	problems []*gitops.Error
+	// unknown are the domains in which something could not be observed, with the first cause.
+	unknown map[gitops.Domain]*gitops.Error
+	// lawless is why the policy of the cluster is not known: nothing is changed then, because a policy is never guessed.
+	lawless *gitops.Error
+	// troubled are refs that a problem is about.
+	troubled map[gitops.Ref]bool
+	// partial are overlays that could not be rendered whole; pending ones wait for facts, but what they want is known by name.
+	partial, pending map[string]bool
+	// filled are overlays that render something.
+	filled map[string]bool
+	// kept counts the deletions withheld by domain.
+	kept map[gitops.Domain]int
+}
+
+// raise reads from the input what is unknown.
+func raise(in Input) *firewall {
+	w := &firewall{
+		desired: in.Desired, unknown: map[gitops.Domain]*gitops.Error{}, troubled: map[gitops.Ref]bool{},
+		partial: map[string]bool{}, pending: map[string]bool{}, filled: map[string]bool{}, kept: map[gitops.Domain]int{},
+	}
+	for _, o := range in.Desired.Overlays {
+		w.partial[o.Name], w.pending[o.Name] = !o.Complete, o.Pending
+	}
+	for _, p := range in.Desired.Problems {
+		w.problems = append(w.problems, p)
+		w.note(p)
+	}
+	for _, item := range in.Desired.Items {
+		w.filled[item.From.Overlay] = true
+		if _, ok := in.Observed[item.Ref]; !ok && item.Ref.Domain == gitops.K8s && in.Observed[gitops.Ref{Domain: gitops.K8s}].Err == nil {
+			w.doubt(gitops.K8s, gitops.Errorf(gitops.ObserveFailed, "nothing is known about its live state").On(item.Ref).At(item.From))
+		}
+	}
+	for _, ref := range sortedRefs(in.Observed) {
+		o := in.Observed[ref]
+		switch {
+		case o.Err == nil:
+		case o.Err.Reason.Note():
+			// It informs, and leaves nothing unknown.
+			w.problems = append(w.problems, located(o, ref))
+		default:
+			w.doubt(ref.Domain, located(o, ref))
+		}
+	}
+	slices.SortStableFunc(w.problems, func(a, b *gitops.Error) int { return a.Ref.Compare(b.Ref) })
+	return w
+}
+
+// located copies an observation's error with the ref and origin it lacks; an error about a whole domain has no ref.
+func located(o gitops.Observation, ref gitops.Ref) *gitops.Error {
+	e := *o.Err
+	if e.Ref.IsZero() && ref.Name != "" {
+		e.Ref = ref
+	}
+	if e.From.File == "" {
+		e.From = o.From
+	}
+	return &e
+}
+
+// note reads what a problem of the desired side makes unknown.
+func (w *firewall) note(p *gitops.Error) {
+	if p.Reason == gitops.PolicyInvalid {
+		w.lawless = p
+	}
+	switch {
+	case p.Reason.Note() || p.Reason == gitops.FactsPending:
+	case p.From.Overlay != "" && p.Ref.IsZero():
+		w.partial[p.From.Overlay] = true
+	case !p.Ref.IsZero() && p.Ref.Domain == gitops.K8s:
+		w.troubled[p.Ref] = true
+	case p.Ref.Domain == gitops.EKS || p.Reason == gitops.ConfigInvalid:
+		w.unknown[gitops.EKS] = p
+	default:
+		w.unknown[gitops.EKS], w.unknown[gitops.K8s] = p, p
+	}
+}
+
+func (w *firewall) doubt(d gitops.Domain, e *gitops.Error) {
+	w.problems = append(w.problems, e)
+	if w.unknown[d] == nil {
+		w.unknown[d] = e
+	}
+}
+
+// mayDelete reports whether a live thing of an overlay that git does not want may appear as a deletion at all.
+func (w *firewall) mayDelete(ref gitops.Ref, owned bool, overlay string) bool {
+	switch {
+	case !owned || w.troubled[ref]:
+		return false
+	case w.pending[overlay]:
+		return false // what it wants is known a pass later, without anybody's doing
+	case w.unknown[ref.Domain] != nil, w.partial[overlay]:
+		w.kept[ref.Domain]++
+		return false
+	}
+	return true
+}
+
+// hold says why the deletion of an object of an overlay must wait for a person; nil when it need not.
+func (w *firewall) hold(overlay string) *Hold {
+	if overlay == "" {
+		return nil
+	}
+	var partial []string
+	for _, o := range w.desired.Overlays {
+		if o.Name == overlay && !w.filled[overlay] {
+			return &Hold{Reason: gitops.PruneBlocked, Why: fmt.Sprintf("overlay %s renders nothing; delete its folder if that is meant", overlay)}
+		}
+	}
+	for name, unknown := range w.partial {
+		if unknown {
+			partial = append(partial, name)
+		}
+	}
+	if len(partial) == 0 {
+		return nil
+	}
+	slices.Sort(partial)
+	return &Hold{Reason: gitops.PruneBlocked, Why: "it may have moved into what cannot be rendered now: " + strings.Join(partial, ", "), Approvable: true}
+}
+
+// withheld tells how many deletions are not in the plan because of what is unknown.
+func (w *firewall) withheld() []*gitops.Error {
+	var out []*gitops.Error
+	for _, d := range []struct {
+		domain gitops.Domain
+		name   string
+	}{{gitops.EKS, "EKS"}, {gitops.K8s, "the cluster"}} {
+		if n := w.kept[d.domain]; n > 0 {
+			out = append(out, gitops.Errorf(gitops.PruneBlocked, "%s that left git kept until everything in %s is known", things(n), d.name))
+		}
+	}
+	return out
+}
+
+func things(n int) string {
+	if n == 1 {
+		return "1 thing"
+	}
+	return fmt.Sprintf("%d things", n)
+}
+
+// complete reports whether nothing was left unknown: problems about order or single values do not count.
+func complete(problems []*gitops.Error) bool {
+	return !slices.ContainsFunc(problems, func(p *gitops.Error) bool {
+		return !p.Reason.Note() && p.Reason != gitops.Cycle && p.Reason != gitops.FactsPending
+	})
+}

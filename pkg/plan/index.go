@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// groupKind is a kind of Kubernetes object.
+type groupKind struct{ group, kind string }
+
+func kindOfRef(r gitops.Ref) groupKind {
+	if r.Domain != gitops.K8s {
+		return groupKind{}
+	}
+	return groupKind{r.Group, r.Kind}
+}
+
+// index finds objects by what they are for.
+type index struct {
+	// definitions are the CustomResourceDefinitions by the kind they define, plurals the names of kinds in webhook rules.
+	definitions map[groupKind]gitops.Ref
+	plurals     map[groupKind]string
+	// bindings are the RBAC bindings by the service account they grant rights to.
+	bindings map[gitops.Ref][]gitops.Ref
+	// workloads are what runs pods, sorted.
+	workloads []gitops.Ref
+}
+
+func newIndex(objects map[gitops.Ref]gitops.Tree) index {
+	idx := index{definitions: map[groupKind]gitops.Ref{}, plurals: map[groupKind]string{}, bindings: map[gitops.Ref][]gitops.Ref{}}
+	for _, ref := range slices.SortedFunc(maps.Keys(objects), gitops.Ref.Compare) {
+		t := objects[ref]
+		switch {
+		case workload(ref):
+			idx.workloads = append(idx.workloads, ref)
+		case ref.Group == "apiextensions.k8s.io" && ref.Kind == "CustomResourceDefinition":
+			kind := groupKind{gitops.StringAt(t, "spec", "group"), gitops.StringAt(t, "spec", "names", "kind")}
+			idx.definitions[kind], idx.plurals[kind] = ref, gitops.StringAt(t, "spec", "names", "plural")
+		case ref.Group == "rbac.authorization.k8s.io" && strings.HasSuffix(ref.Kind, "Binding"):
+			for _, subject := range trees(t, "subjects") {
+				if gitops.StringAt(subject, "kind") == "ServiceAccount" {
+					account := object("", "ServiceAccount", gitops.StringAt(subject, "namespace"), gitops.StringAt(subject, "name"))
+					idx.bindings[account] = append(idx.bindings[account], ref)
+				}
+			}
+		}
+	}
+	return idx
+}
+
+// behind lists the workloads whose pods a Service selects.
+func (x index) behind(service gitops.Ref, objects map[gitops.Ref]gitops.Tree) []gitops.Ref {
+	selector := gitops.StringsAt(objects[service], "spec", "selector")
+	if len(selector) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(x.workloads), func(w gitops.Ref) bool {
+		labels := podLabels(w, objects[w])
+		if w.Namespace != service.Namespace {
+			return true
+		}
+		for name, value := range selector {
+			if labels[name] != value {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// plural is the name of a kind in webhook rules: what its definition says, else by the rules that the built-in kinds follow.
+func (x index) plural(k groupKind) string {
+	if name := x.plurals[k]; name != "" {
+		return name
+	}
+	name := strings.ToLower(k.kind)
+	switch {
+	case strings.HasSuffix(name, "endpoints"):
+		return name
+	case strings.HasSuffix(name, "s"), strings.HasSuffix(name, "x"):
+		return name + "es"
+	case strings.HasSuffix(name, "y") && !strings.HasSuffix(name, "ey"):
+		return name[:len(name)-1] + "ies"
+	}
+	return name + "s"
+}
+
+// matchRule is what one rule of a webhook matches by name.
+type matchRule struct{ groups, resources []string }
+
+// matchRules are the rules by which a webhook configuration stops writes while its backend does not answer. Rules that
+// match everything in a group or all groups are left out: one policy engine in trouble must not keep a whole cluster from
+// being brought up, and its retries are cheap.
+func matchRules(r gitops.Ref, t gitops.Tree) []matchRule {
+	if r.Group != "admissionregistration.k8s.io" || !strings.HasSuffix(r.Kind, "WebhookConfiguration") {
+		return nil
+	}
+	var out []matchRule
+	for _, hook := range trees(t, "webhooks") {
+		if gitops.StringAt(hook, "failurePolicy") == "Ignore" || gitops.TreeAt(hook, "clientConfig", "service") == nil {
+			continue
+		}
+		for _, rule := range trees(hook, "rules") {
+			m := matchRule{stringsOf(rule["apiGroups"]), stringsOf(rule["resources"])}
+			operations := stringsOf(rule["operations"])
+			writes := slices.ContainsFunc(operations, func(op string) bool { return op == "CREATE" || op == "UPDATE" || op == "*" })
+			if writes && !slices.Contains(m.groups, "*") {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
+}
+
+func (m matchRule) matches(r gitops.Ref, idx index) bool {
+	return slices.Contains(m.groups, r.Group) && slices.Contains(m.resources, idx.plural(kindOfRef(r)))
+}
+
+func stringsOf(v any) []string {
+	list, _ := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, item := range list {
+		if s, ok := item.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,245 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// TestDecodeRules reads reconcile.yaml and says where it is wrong; the published schema agrees about every case.
+func TestDecodeRules(t *testing.T) {
+	for _, tc := range []struct {
+		name, yaml string
+		want       []string
+		// looser says that the schema cannot know (two fields together, a time zone's name).
+		looser bool
+	}{
+		{name: "empty", yaml: "{}"},
+		{name: "all", yaml: allFields},
+		{name: "unknown field", yaml: "interval: 3m\nprunee:\n  enabled: true\n", want: []string{`clusters/dev/reconcile.yaml:2: prunee: unknown field (did you mean prune?)`}},
+		{name: "wrong case", yaml: "prune:\n  maxshare: 0.1\n", want: []string{`clusters/dev/reconcile.yaml:2: prune.maxshare: unknown field (did you mean maxShare?)`}},
+		{name: "far from any", yaml: "hold:\n  everything: true\n", want: []string{`clusters/dev/reconcile.yaml:2: hold.everything: unknown field (known here: destructive, kinds)`}},
+		{name: "not a duration", yaml: "interval: soon\n", want: []string{`clusters/dev/reconcile.yaml:1: interval: want a duration such as 90s or 5m, not "soon"`}},
+		{name: "a number is no duration", yaml: "interval: 30\n", want: []string{`clusters/dev/reconcile.yaml:1: interval: want a duration such as 90s or 5m, not 30`}},
+		{name: "too short", yaml: "interval: 10ms\n", want: []string{`clusters/dev/reconcile.yaml:1: interval: 10ms is shorter than the least, 1s`}, looser: true},
+		{name: "share out of range", yaml: "prune: {maxShare: 20}\n", want: []string{`clusters/dev/reconcile.yaml:1: prune.maxShare: want a share from 0 to 1, not 20`}},
+		{name: "count is a fraction", yaml: "prune: {maxCount: 1.5}\n", want: []string{`clusters/dev/reconcile.yaml:1: prune.maxCount: want a whole number from 0, not 1.5`}},
+		{name: "bool is text", yaml: "prune: {enabled: \"yes\"}\n", want: []string{`clusters/dev/reconcile.yaml:1: prune.enabled: want true or false, not "yes"`}},
+		{name: "null", yaml: "prune:\n", want: []string{`clusters/dev/reconcile.yaml:1: prune: has no value`}},
+		{name: "list for fields", yaml: "prune: [1]\n", want: []string{`clusters/dev/reconcile.yaml:1: prune: want fields, not a list`}},
+		{name: "retry turned round", yaml: "retry: {first: 10m, max: 1m}\n", want: []string{`clusters/dev/reconcile.yaml:1: retry.max: 1m0s is shorter than retry.first, 10m0s`}, looser: true},
+		{name: "window without end", yaml: "freeze:\n- {name: x, from: 2026-12-20T00:00:00Z}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0]: name, from and until are all needed`}},
+		{name: "window with a bad day", yaml: "freeze:\n- {name: x, days: [Sat, Someday], from: \"18:00\", until: \"06:00\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].days[1]: want Mon, Tue, Wed, Thu, Fri, Sat or Sun, not "Someday"`}},
+		{name: "window in no zone", yaml: "freeze:\n- {name: x, days: [Sat], from: \"18:00\", until: \"06:00\", timezone: Mars/North}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].timezone: "Mars/North" is no time zone of the IANA database`}, looser: true},
+		{name: "window with a bad time", yaml: "freeze:\n- {name: x, days: [Sat], from: \"25:00\", until: \"6\"}\n", want: []string{
+			`clusters/dev/reconcile.yaml:2: freeze[0].from: want a time of day such as 18:00, not "25:00"`,
+			`clusters/dev/reconcile.yaml:2: freeze[0].until: want a time of day such as 06:00, not "6"`,
+		}, looser: true},
+		{name: "window turned round", yaml: "freeze:\n- {name: x, from: \"2027-01-01T00:00:00Z\", until: \"2026-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].until: is not after from`}, looser: true},
+		{name: "window of a bad scope", yaml: "freeze:\n- {name: x, scope: some, from: \"2026-01-01T00:00:00Z\", until: \"2027-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].scope: want all, infra or addons, not "some"`}},
+		{name: "ignore nothing", yaml: "ignore:\n- kinds: [Deployment]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0]: fields is missing: name at least one path, such as spec.replicas`}},
+		{name: "ignore the name", yaml: "ignore:\n- fields: [metadata.name]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: metadata.name names the object itself and cannot be ignored`}, looser: true},
+		{name: "ignore no path", yaml: "ignore:\n- fields: ['spec.containers[web']\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: reading path "spec.containers[web": a bracket is empty or not closed`}, looser: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			item := policyItem(t, []byte(tc.yaml))
+			_, problems := plan.DecodeRules(item, time.LoadLocation)
+			var got []string
+			for _, p := range problems {
+				if p.Reason != gitops.PolicyInvalid {
+					t.Errorf("reason %s", p.Reason)
+				}
+				got = append(got, strings.TrimPrefix(p.Error(), "PolicyInvalid: "))
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			document, err := sigsyaml.YAMLToJSON([]byte(tc.yaml))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if refused := validate(t, "reconcile", document) != nil; refused != (len(tc.want) > 0) && !tc.looser {
+				t.Errorf("the schema refuses it: %v, the decoder: %v", refused, got)
+			}
+		})
+	}
+}
+
+const allFields = `
+interval: 5m
+prune: {enabled: false, maxShare: 0.2, maxCount: 20}
+hold: {destructive: false, kinds: [StatefulSet]}
+freeze:
+- {name: year end, from: "2026-12-20T18:00:00Z", until: "2027-01-04T06:00:00Z", scope: infra}
+- {name: nights, days: [Mon, friday], from: "18:00", until: "06:00", timezone: Europe/Berlin, scope: addons}
+retry: {first: 1s, max: 1m}
+timeouts: {ready: 15m}
+ignore:
+- {kinds: [Deployment], namespaces: [shop], names: [web], fields: [spec.replicas, 'spec.template.spec.containers[*].resources']}
+`
+
+func TestDecodeRulesValues(t *testing.T) {
+	got, problems := plan.DecodeRules(policyItem(t, []byte(allFields)), time.LoadLocation)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := plan.Rules{
+		Interval: 5 * time.Minute,
+		Prune:    plan.Prune{MaxShare: 0.2, MaxCount: 20},
+		Hold:     plan.Holds{Kinds: []string{"StatefulSet"}},
+		Freeze: []plan.Window{
+			{Name: "year end", From: time.Date(2026, 12, 20, 18, 0, 0, 0, time.UTC), Until: time.Date(2027, 1, 4, 6, 0, 0, 0, time.UTC), Domain: gitops.EKS},
+			{Name: "nights", Days: []time.Weekday{time.Monday, time.Friday}, Start: 18 * time.Hour, End: 6 * time.Hour, Zone: berlin, Domain: gitops.K8s},
+		},
+		Retry:    plan.Retry{First: time.Second, Max: time.Minute},
+		Timeouts: plan.Timeouts{Ready: 15 * time.Minute},
+		Ignore:   []plan.Ignore{{Kinds: []string{"Deployment"}, Namespaces: []string{"shop"}, Names: []string{"web"}, Fields: []string{"spec.replicas", "spec.template.spec.containers[*].resources"}}},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(plan.Ignore{}), cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
+		t.Error(diff)
+	}
+	none, problems := plan.DecodeRules(nil, nil)
+	if len(problems) > 0 || !none.Prune.Enabled || !none.Hold.Destructive {
+		t.Errorf("without a file: %+v, %v", none, problems)
+	}
+}
+
+// A window of clock times keeps them through a change of daylight saving, and lasts over midnight.
+func TestWindows(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nights := plan.Window{Days: []time.Weekday{time.Saturday}, Start: 22 * time.Hour, End: 6 * time.Hour, Zone: berlin}
+	for _, tc := range []struct {
+		at     string
+		frozen bool
+		until  string
+	}{
+		{at: "2026-11-21T20:59:00Z"}, // 21:59 in Berlin
+		{at: "2026-11-21T21:00:00Z", frozen: true, until: "2026-11-22T05:00:00Z"},
+		{at: "2026-11-22T04:59:59Z", frozen: true, until: "2026-11-22T05:00:00Z"},
+		{at: "2026-11-22T05:00:00Z"},
+		{at: "2026-03-28T21:30:00Z", frozen: true, until: "2026-03-29T04:00:00Z"}, // clocks go forward in that night
+		{at: "2026-11-20T23:00:00Z"}, // Friday night
+	} {
+		now, err := time.Parse(time.RFC3339, tc.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until, frozen := nights.Frozen(now)
+		if frozen != tc.frozen || (frozen && until.UTC().Format(time.RFC3339) != tc.until) {
+			t.Errorf("%s: %v until %v", tc.at, frozen, until.UTC())
+		}
+	}
+}
+
+func TestOnlyRefsKeepsOrderThroughWhatItDrops(t *testing.T) {
+	a, b, c := ref("a"), ref("b"), ref("c")
+	p := plan.Plan{Changes: []plan.Change{{Ref: a}, {Ref: b, Needs: []gitops.Ref{a}}, {Ref: c, Needs: []gitops.Ref{b}}}, Complete: true}
+	got := plan.OnlyRefs(a, c)(p)
+	if diff := cmp.Diff([]plan.Change{{Ref: a}, {Ref: c, Needs: []gitops.Ref{a}}}, got.Changes); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.Changes) != 3 {
+		t.Error("the plan that was handed in changed")
+	}
+}
+
+func TestBackoffHoldsWhatWaits(t *testing.T) {
+	p := plan.Backoff(func(c plan.Change) (time.Time, bool) { return testNow, c.Ref.Name == "a" })(plan.Plan{Changes: []plan.Change{{Ref: ref("a")}, {Ref: ref("b")}}})
+	if h := p.Changes[0].Hold; h == nil || h.Reason != gitops.Backoff || h.Approvable {
+		t.Errorf("a: %+v", h)
+	}
+	if p.Changes[1].Hold != nil {
+		t.Error("b is held")
+	}
+}
+
+// An approval of one deletion is none of a later one of the same name: the live object is another.
+func TestApprovalIsOfOneObject(t *testing.T) {
+	for _, observe := range []func(identity string) (gitops.Ref, gitops.Observation){
+		func(uid string) (gitops.Ref, gitops.Observation) {
+			return gitops.Ref{Domain: gitops.K8s, Kind: "Namespace", Name: "legacy"}, gitops.Observation{Owned: true, Overlay: "gone", Live: gitops.Tree{"metadata": gitops.Tree{"uid": uid}}}
+		},
+		func(stack string) (gitops.Ref, gitops.Observation) {
+			return gitops.Ref{Domain: gitops.EKS, Kind: "Nodegroup", Namespace: "c", Name: "batch"}, gitops.Observation{Owned: true, Identity: stack, Live: gitops.Tree{"name": "batch"}}
+		},
+	} {
+		build := func(identity string, policies ...plan.Policy) plan.Plan {
+			ref, o := observe(identity)
+			return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "c"}, Observed: gitops.Observed{ref: o}}, policies...)
+		}
+		approvals := plan.Approvals{build("1").Changes[0].ID: {File: "a.yaml"}}
+		if c := build("1", plan.HoldDestructive(approvals)).Changes[0]; c.Hold != nil || c.Approved == nil {
+			t.Errorf("approved: %+v", c)
+		}
+		if c := build("2", plan.HoldDestructive(approvals)).Changes[0]; c.Hold == nil {
+			t.Errorf("the successor of %s goes by the approval of its predecessor", c.Ref)
+		}
+	}
+}
+
+func ref(name string) gitops.Ref {
+	return gitops.Ref{Domain: gitops.K8s, Kind: "ConfigMap", Namespace: "n", Name: name}
+}
+
+func FuzzDecodeRules(f *testing.F) {
+	f.Add([]byte(allFields))
+	f.Add([]byte("freeze: [{}]"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		document, err := sigsyaml.YAMLToJSON(body)
+		if err != nil {
+			return
+		}
+		var tree gitops.Tree
+		if json.Unmarshal(document, &tree) != nil || tree == nil {
+			return
+		}
+		rules, problems := plan.DecodeRules(&gitops.Item{Spec: tree}, time.LoadLocation)
+		if len(problems) > 0 {
+			return
+		}
+		// Rules that were accepted can be used on anything.
+		rules.Trim(gitops.Desired{Items: []gitops.Item{{Ref: ref("a"), Spec: gitops.Tree{"spec": gitops.Tree{"list": []any{gitops.Tree{"name": "x"}, 1}}}}}})
+		plan.Build(plan.Input{}, rules.Policies(func() time.Time { return testNow }, nil)...)
+		if validate(t, "reconcile", document) != nil {
+			t.Errorf("the decoder accepts what the schema refuses: %s", document)
+		}
+	})
+}
+
+func FuzzPlanDocument(f *testing.F) {
+	f.Add([]byte(`{"apiVersion":"reconciler.eks-gitops.io/v1","kind":"Plan","changes":[{"ref":{"domain":"k8s","kind":"A","name":"b"},"edits":[{"path":"x","after":1}]}],"problems":[{"reason":"Held","message":"m"}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var p plan.Plan
+		if json.Unmarshal(body, &p) != nil {
+			return
+		}
+		first, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back plan.Plan
+		if err := json.Unmarshal(first, &back); err != nil {
+			t.Fatal(err)
+		}
+		second, err := json.Marshal(back)
+		if err != nil || string(first) != string(second) {
+			t.Errorf("%v: %s became %s", err, first, second)
+		}
+	})
+}
