@@ -1,0 +1,235 @@
+package ec2
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MachineType is an instance type.
+type MachineType struct {
+	Name         string
+	VCPU         int
+	MemoryMiB    int
+	Interfaces   int // most network interfaces
+	AddressesPer int // IPv4 addresses of each
+	Architecture string
+	GPUs         int
+	GPUName      string
+}
+
+// MaxPods is how many Pods the VPC CNI has addresses for: every interface keeps one address to itself, and two Pods (kube-proxy
+// and the CNI) use the host's. It is the number in the CNI's own table (misc/eni-max-pods.txt of amazon-vpc-cni-k8s).
+func (m MachineType) MaxPods() int { return m.Interfaces*(m.AddressesPer-1) + 2 }
+
+// size is a row of a family's table: vCPUs, memory per vCPU comes from the family.
+type size struct {
+	name                     string
+	vcpu, interfaces, perENI int
+}
+
+func generalSizes() []size {
+	return []size{
+		{"large", 2, 3, 10}, {"xlarge", 4, 4, 15}, {"2xlarge", 8, 4, 15}, {"4xlarge", 16, 8, 30}, {"8xlarge", 32, 8, 30},
+		{"12xlarge", 48, 8, 30}, {"16xlarge", 64, 15, 50}, {"24xlarge", 96, 15, 50},
+	}
+}
+
+func gravitonSizes() []size {
+	sizes := append([]size{{"medium", 1, 2, 4}}, generalSizes()...)
+	return slices.DeleteFunc(sizes, func(s size) bool { return s.name == "24xlarge" })
+}
+
+func c5Sizes() []size {
+	return []size{
+		{"large", 2, 3, 10}, {"xlarge", 4, 4, 15}, {"2xlarge", 8, 4, 15}, {"4xlarge", 16, 8, 30}, {"9xlarge", 36, 8, 30},
+		{"12xlarge", 48, 8, 30}, {"18xlarge", 72, 15, 50}, {"24xlarge", 96, 15, 50},
+	}
+}
+
+// families lists the families whose memory is a fixed multiple of their vCPUs (GiB per vCPU), from the tables of
+// https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html.
+func families() []MachineType {
+	var out []MachineType
+	add := func(family, arch string, gibPerVCPU int, sizes []size) {
+		for _, s := range sizes {
+			out = append(out, MachineType{
+				Name: family + "." + s.name, VCPU: s.vcpu, MemoryMiB: s.vcpu * gibPerVCPU * 1024,
+				Interfaces: s.interfaces, AddressesPer: s.perENI, Architecture: arch,
+			})
+		}
+	}
+	for _, family := range []string{"m5", "m5a", "m6i", "m6a", "m7i", "m7a"} {
+		add(family, "x86_64", 4, generalSizes())
+	}
+	for _, family := range []string{"r5", "r5a", "r6i", "r6a", "r7i"} {
+		add(family, "x86_64", 8, generalSizes())
+	}
+	for _, family := range []string{"c6i", "c6a", "c7i"} {
+		add(family, "x86_64", 2, generalSizes())
+	}
+	add("c5", "x86_64", 2, c5Sizes())
+	add("m6g", "arm64", 4, gravitonSizes())
+	add("m7g", "arm64", 4, gravitonSizes())
+	add("c6g", "arm64", 2, gravitonSizes())
+	add("c7g", "arm64", 2, gravitonSizes())
+	add("r6g", "arm64", 8, gravitonSizes())
+	add("r7g", "arm64", 8, gravitonSizes())
+	return out
+}
+
+// single lists types that follow no pattern.
+func single() []MachineType {
+	var out []MachineType
+	for _, t := range []struct {
+		size               string
+		vcpu, mib, eni, ip int
+	}{
+		{"nano", 2, 512, 2, 2}, {"micro", 2, 1024, 2, 2}, {"small", 2, 2048, 3, 4}, {"medium", 2, 4096, 3, 6},
+		{"large", 2, 8192, 3, 12}, {"xlarge", 4, 16384, 4, 15}, {"2xlarge", 8, 32768, 4, 15},
+	} {
+		for family, arch := range map[string]string{"t3": "x86_64", "t3a": "x86_64", "t4g": "arm64"} {
+			eni := t.eni
+			if family == "t3a" && t.size == "small" {
+				eni = 2
+			}
+			out = append(out, MachineType{Name: family + "." + t.size, VCPU: t.vcpu, MemoryMiB: t.mib, Interfaces: eni, AddressesPer: t.ip, Architecture: arch})
+		}
+	}
+	gpu := func(name string, vcpu, gib, eni, ip, gpus int, model string) {
+		out = append(out, MachineType{Name: name, VCPU: vcpu, MemoryMiB: gib * 1024, Interfaces: eni, AddressesPer: ip, Architecture: "x86_64", GPUs: gpus, GPUName: model})
+	}
+	gpu("g4dn.xlarge", 4, 16, 3, 10, 1, "T4")
+	gpu("g4dn.2xlarge", 8, 32, 3, 10, 1, "T4")
+	gpu("g4dn.4xlarge", 16, 64, 3, 10, 1, "T4")
+	gpu("g4dn.8xlarge", 32, 128, 4, 15, 1, "T4")
+	gpu("g4dn.12xlarge", 48, 192, 8, 30, 4, "T4")
+	gpu("g5.xlarge", 4, 16, 4, 15, 1, "A10G")
+	gpu("g5.2xlarge", 8, 32, 4, 15, 1, "A10G")
+	gpu("g5.12xlarge", 48, 192, 15, 50, 4, "A10G")
+	gpu("p3.2xlarge", 8, 61, 4, 15, 1, "V100")
+	return out
+}
+
+// MachineTypes lists the known instance types by name.
+func MachineTypes() []MachineType {
+	out := append(families(), single()...)
+	slices.SortFunc(out, func(a, b MachineType) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// FindMachineType finds an instance type.
+func FindMachineType(name string) (MachineType, bool) {
+	for _, m := range append(families(), single()...) {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return MachineType{}, false
+}
+
+// Offered tells whether a type can be had in a zone. use1-az3 is the zone that AWS stopped extending: it has none of the
+// generations listed here (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html leaves it out as well).
+func Offered(_, zoneID string) bool { return zoneID != "use1-az3" }
+
+// InstanceTypeInfo is an instance type as the API shows it.
+type InstanceTypeInfo struct {
+	InstanceType                  string        `xml:"instanceType"`
+	CurrentGeneration             bool          `xml:"currentGeneration"`
+	FreeTierEligible              bool          `xml:"freeTierEligible"`
+	SupportedUsageClasses         []string      `xml:"supportedUsageClasses>item"`
+	SupportedRootDeviceTypes      []string      `xml:"supportedRootDeviceTypes>item"`
+	SupportedVirtualizationTypes  []string      `xml:"supportedVirtualizationTypes>item"`
+	BareMetal                     bool          `xml:"bareMetal"`
+	Hypervisor                    string        `xml:"hypervisor"`
+	ProcessorInfo                 ProcessorInfo `xml:"processorInfo"`
+	VCPUInfo                      VCPUInfo      `xml:"vCpuInfo"`
+	MemoryInfo                    MemoryInfo    `xml:"memoryInfo"`
+	InstanceStorageSupported      bool          `xml:"instanceStorageSupported"`
+	NetworkInfo                   NetworkInfo   `xml:"networkInfo"`
+	GPUInfo                       *GPUInfo      `xml:"gpuInfo"`
+	BurstablePerformanceSupported bool          `xml:"burstablePerformanceSupported"`
+	HibernationSupported          bool          `xml:"hibernationSupported"`
+}
+
+// ProcessorInfo is part of InstanceTypeInfo.
+type ProcessorInfo struct {
+	SupportedArchitectures []string `xml:"supportedArchitectures>item"`
+}
+
+// VCPUInfo is part of InstanceTypeInfo.
+type VCPUInfo struct {
+	DefaultVCPUs int `xml:"defaultVCpus"`
+}
+
+// MemoryInfo is part of InstanceTypeInfo.
+type MemoryInfo struct {
+	SizeInMiB int `xml:"sizeInMiB"`
+}
+
+// NetworkInfo is part of InstanceTypeInfo.
+type NetworkInfo struct {
+	MaximumNetworkInterfaces  int    `xml:"maximumNetworkInterfaces"`
+	MaximumNetworkCards       int    `xml:"maximumNetworkCards"`
+	IPv4AddressesPerInterface int    `xml:"ipv4AddressesPerInterface"`
+	IPv6AddressesPerInterface int    `xml:"ipv6AddressesPerInterface"`
+	IPv6Supported             bool   `xml:"ipv6Supported"`
+	EnaSupport                string `xml:"enaSupport"`
+	EfaSupported              bool   `xml:"efaSupported"`
+}
+
+// GPUInfo is part of InstanceTypeInfo.
+type GPUInfo struct {
+	GPUs []GPU `xml:"gpus>item"`
+}
+
+// GPU is part of InstanceTypeInfo.
+type GPU struct {
+	Name         string `xml:"name"`
+	Manufacturer string `xml:"manufacturer"`
+	Count        int    `xml:"count"`
+}
+
+func (m MachineType) info() InstanceTypeInfo {
+	info := InstanceTypeInfo{
+		InstanceType: m.Name, CurrentGeneration: true, FreeTierEligible: m.Name == "t3.micro",
+		SupportedUsageClasses: []string{"on-demand", "spot"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
+		Hypervisor: "nitro", ProcessorInfo: ProcessorInfo{SupportedArchitectures: []string{m.Architecture}},
+		VCPUInfo: VCPUInfo{DefaultVCPUs: m.VCPU}, MemoryInfo: MemoryInfo{SizeInMiB: m.MemoryMiB},
+		NetworkInfo: NetworkInfo{
+			MaximumNetworkInterfaces: m.Interfaces, MaximumNetworkCards: 1, IPv4AddressesPerInterface: m.AddressesPer,
+			IPv6AddressesPerInterface: m.AddressesPer, IPv6Supported: true, EnaSupport: "required",
+		},
+		BurstablePerformanceSupported: strings.HasPrefix(m.Name, "t"),
+	}
+	if m.GPUs > 0 {
+		info.GPUInfo = &GPUInfo{GPUs: []GPU{{Name: m.GPUName, Manufacturer: "NVIDIA", Count: m.GPUs}}}
+	}
+	return info
+}
+
+func instanceTypeValues(i InstanceTypeInfo, name string) ([]string, bool) {
+	switch name {
+	case "instance-type":
+		return one(i.InstanceType), true
+	case "processor-info.supported-architecture":
+		return i.ProcessorInfo.SupportedArchitectures, true
+	case "current-generation":
+		return yesNo(i.CurrentGeneration), true
+	case "bare-metal":
+		return yesNo(i.BareMetal), true
+	case "vcpu-info.default-vcpus":
+		return one(strconv.Itoa(i.VCPUInfo.DefaultVCPUs)), true
+	case "memory-info.size-in-mib":
+		return one(strconv.Itoa(i.MemoryInfo.SizeInMiB)), true
+	case "supported-usage-class":
+		return i.SupportedUsageClasses, true
+	case "network-info.efa-supported":
+		return yesNo(i.NetworkInfo.EfaSupported), true
+	case "hypervisor":
+		return one(i.Hypervisor), true
+	case "burstable-performance-supported":
+		return yesNo(i.BurstablePerformanceSupported), true
+	}
+	return nil, false
+}

@@ -1,0 +1,70 @@
+package iam
+
+import (
+	"context"
+
+	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/world"
+)
+
+// TagRoleInput puts tags on a role.
+type TagRoleInput struct {
+	RoleName string
+	Tags     []Tag
+}
+
+func (s *Service) tagRole(_ context.Context, _ wire.Caller, in *TagRoleInput) (*Nothing, error) {
+	r, err := s.findRole(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := checkTags(r.Tags, in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	r.Tags = tags
+	return &Nothing{}, nil
+}
+
+// UntagRoleInput takes tags off a role.
+type UntagRoleInput struct {
+	RoleName string
+	TagKeys  []string
+}
+
+func (s *Service) untagRole(_ context.Context, _ wire.Caller, in *UntagRoleInput) (*Nothing, error) {
+	r, err := s.findRole(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	r.Tags = r.Tags.Without(in.TagKeys...)
+	return &Nothing{}, nil
+}
+
+// ListRoleTagsInput asks for a role's tags.
+type ListRoleTagsInput struct {
+	RoleName string
+	Page
+}
+
+// TagsOutput is one page of tags.
+type TagsOutput struct {
+	Tags []Tag `xml:"Tags>member"`
+	More
+}
+
+func (s *Service) listRoleTags(_ context.Context, _ wire.Caller, in *ListRoleTagsInput) (*TagsOutput, error) {
+	r, err := s.findRole(in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	return tagsPage(r.Tags, in.Page)
+}
+
+func tagsPage(tags world.Tags, p Page) (*TagsOutput, error) {
+	part, more, err := paginate(showTags(tags), p)
+	if err != nil {
+		return nil, err
+	}
+	return &TagsOutput{Tags: part, More: more}, nil
+}
