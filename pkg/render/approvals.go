@@ -1,0 +1,129 @@
+package render
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// policy reads reconcile.yaml as written; what it means is plan's business.
+func (f *folderReader) policy() {
+	for _, wrong := range []string{"reconcile.yml", "reconcile.json"} {
+		if _, err := fs.Stat(f.files, path.Join(f.cluster.Folder, wrong)); err == nil {
+			f.fail(problem(gitops.PolicyInvalid, path.Join(f.cluster.Folder, wrong), 0, "it would not be read: the policy of a cluster is called %s", policyFile))
+		}
+	}
+	file := path.Join(f.cluster.Folder, policyFile)
+	body, err := fs.ReadFile(f.files, file)
+	if err != nil {
+		if !notThere(err) || broken(err) {
+			f.fail(asPolicy(unreadable(file, err)))
+		}
+		return
+	}
+	docs, failed := documents(file, body)
+	from := gitops.Origin{Position: gitops.Position{File: file, Line: 1}}
+	item := &gitops.Item{Ref: gitops.Ref{Domain: gitops.EKS, Kind: "Policy", Namespace: f.cluster.Name, Name: f.cluster.Name}, Spec: gitops.Tree{}, From: from}
+	switch {
+	case failed != nil:
+		f.fail(asPolicy(failed))
+		return
+	case len(docs) > 1:
+		f.fail(problem(gitops.PolicyInvalid, file, docs[1].Line, "a second YAML document begins here: a policy is one"))
+		return
+	case len(docs) == 1:
+		spec, p := read(file, gitops.PolicyInvalid, docs[0])
+		if len(p.problems) > 0 {
+			f.cluster.Problems = append(f.cluster.Problems, p.problems...)
+			return
+		}
+		item.Spec, item.From.Line, item.From.Fields = spec, docs[0].Line, p.fields
+	}
+	f.cluster.Policy = item
+}
+
+func asPolicy(e *gitops.Error) *gitops.Error {
+	if e.Reason == gitops.RenderFailed {
+		e.Reason = gitops.PolicyInvalid
+	}
+	return e
+}
+
+// approvals reads all files of the approvals folder. An approval that cannot be read holds the cluster: what a person meant to
+// allow, or to take back, must not be guessed.
+func (f *folderReader) approvals() {
+	folder := path.Join(f.cluster.Folder, approvalFolder)
+	for _, file := range f.yamlFiles(folder) {
+		body, err := fs.ReadFile(f.files, file)
+		if err != nil {
+			f.fail(asPolicy(unreadable(file, err)))
+			continue
+		}
+		ids, problems := readApproval(file, body)
+		f.cluster.Problems = append(f.cluster.Problems, problems...)
+		for id, at := range ids {
+			f.cluster.Approvals[id] = at
+		}
+	}
+}
+
+// readApproval reads one file of change ids.
+func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Position, []*gitops.Error) {
+	docs, failed := documents(file, body)
+	switch {
+	case failed != nil:
+		return nil, []*gitops.Error{asPolicy(failed)}
+	case len(docs) == 0:
+		return nil, []*gitops.Error{problem(gitops.PolicyInvalid, file, 0, "the approval is empty: want changes: [ID...]")}
+	case len(docs) > 1:
+		return nil, []*gitops.Error{problem(gitops.PolicyInvalid, file, docs[1].Line, "a second YAML document begins here: an approval is one")}
+	}
+	if _, p := read(file, gitops.PolicyInvalid, docs[0]); len(p.problems) > 0 {
+		return nil, p.problems
+	}
+	var problems []*gitops.Error
+	var list *yaml.Node
+	for i := 0; i+1 < len(docs[0].Content); i += 2 {
+		switch key := docs[0].Content[i]; key.Value {
+		case "plan":
+			if docs[0].Content[i+1].Kind != yaml.ScalarNode {
+				problems = append(problems, problem(gitops.PolicyInvalid, file, key.Line, "plan must be the id of a plan"))
+			}
+		case "changes":
+			list = docs[0].Content[i+1]
+		default:
+			problems = append(problems, problem(gitops.PolicyInvalid, file, key.Line, "unknown field %s: want plan and changes", key.Value))
+		}
+	}
+	if len(items(list)) == 0 {
+		problems = append(problems, problem(gitops.PolicyInvalid, file, docs[0].Line, "want changes: a list of ids"))
+	}
+	ids := map[gitops.Digest]gitops.Position{}
+	for _, n := range items(list) {
+		id, err := changeID(n)
+		if err != nil {
+			problems = append(problems, problem(gitops.PolicyInvalid, file, n.Line, "%w", err))
+			continue
+		}
+		ids[id] = gitops.Position{File: file, Line: n.Line}
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return ids, nil
+}
+
+// changeID reads an id as it is written: one of digits only is a number to YAML, and one with an e in it may be too.
+func changeID(n *yaml.Node) (gitops.Digest, error) {
+	id := strings.ToLower(n.Value)
+	if n.Kind != yaml.ScalarNode || !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(id) {
+		return "", errors.New("a change id has 16 hexadecimal digits; a shorter one is not unique")
+	}
+	return gitops.Digest(id), nil
+}

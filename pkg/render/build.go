@@ -1,0 +1,293 @@
+package render
+
+import (
+	"encoding/json"
+	"maps"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// builder renders one overlay once.
+type builder struct {
+	*Renderer
+	view    *view
+	folder  string
+	overlay string
+	cluster gitops.Cluster
+	facts   gitops.Facts
+	survey  *survey
+	// configOnly wants ClusterConfigs and nothing else, instead of objects and no ClusterConfig.
+	configOnly bool
+}
+
+// virtualFacts is the base name under which kustomize finds the facts.
+const virtualFacts = ".reconciler-cluster-facts.yaml"
+
+func (b *builder) build() (out *rendered) {
+	out = &rendered{}
+	defer func() {
+		if r := recover(); r != nil {
+			out.items, out.problems = nil, []*gitops.Error{gitops.Errorf(gitops.Internal, "rendering %s: kustomize gave up: %v (%s)", b.folder, r, topFrame(debug.Stack()))}
+		}
+		for _, p := range out.problems {
+			p.From.Overlay = b.overlay
+		}
+		out.asked = b.view.asked
+	}()
+	b.survey = newSurvey(b.view)
+	b.survey.kustomization(b.folder, gitops.Position{File: b.folder}, nil, false)
+	for _, l := range b.survey.layers {
+		out.folders = append(out.folders, l.folder)
+	}
+	out.read = b.survey.filesRead()
+	out.problems = b.survey.problems
+	if len(out.problems) > 0 {
+		return out
+	}
+	out.facts, out.all = b.survey.facts.used(b.facts), b.survey.facts.all
+	if out.problems = b.survey.facts.undeclared(b.cluster, b.facts); len(out.problems) > 0 {
+		return out
+	}
+	out.pending = len(b.survey.facts.unknown(b.facts)) > 0
+	resources, err := b.run()
+	if err != nil {
+		out.problems = b.explain(err)
+		return out
+	}
+	out.items, out.problems = b.items(resources)
+	return out
+}
+
+// topFrame names where a panic came from, for the report of a bug.
+func topFrame(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "panic(") && i+3 < len(lines) {
+			return strings.TrimSpace(path.Base(lines[i+3]))
+		}
+	}
+	return "unknown place"
+}
+
+// run lets kustomize render, with the facts and the annotations that tell origins put in.
+func (b *builder) run() (resmap.ResMap, error) {
+	top := b.survey.layers[0]
+	body, err := b.view.ReadFile(top.file)
+	if err != nil {
+		return nil, err
+	}
+	virtual := map[string][]byte{}
+	var added []string
+	if len(b.survey.facts.keys) > 0 || b.survey.facts.all {
+		if virtual[path.Join(top.folder, virtualFacts)], err = b.survey.facts.configMap(b.facts); err != nil {
+			return nil, err
+		}
+		added = []string{virtualFacts}
+	}
+	if virtual[top.file], err = withAdditions(body, added); err != nil {
+		return nil, err
+	}
+	b.view.virtual = virtual
+	defer func() { b.view.virtual = nil }()
+	if b.survey.schema {
+		b.schema.Lock()
+		defer b.schema.Unlock()
+		defer resetSchema()
+	} else {
+		b.schema.RLock()
+		defer b.schema.RUnlock()
+	}
+	return kustomize(b.view, b.folder)
+}
+
+// kustomize does what `kustomize build` does.
+func kustomize(v *view, folder string) (resmap.ResMap, error) {
+	return krusty.MakeKustomizer(&krusty.Options{
+		Reorder: krusty.ReorderOptionUnspecified, LoadRestrictions: types.LoadRestrictionsRootOnly, PluginConfig: types.DisabledPluginConfig(),
+	}).Run(v, "/"+folder)
+}
+
+// withAdditions puts resources and the wish for origin annotations into a kustomization.
+func withAdditions(body []byte, resources []string) ([]byte, error) {
+	asJSON, err := yaml.YAMLToJSON(body)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(asJSON, &fields); err != nil {
+		return nil, err
+	}
+	for key, values := range map[string][]string{"resources": resources, "buildMetadata": {types.OriginAnnotations}} {
+		for have := range fields {
+			// Kustomize reads keys in any case.
+			if strings.EqualFold(have, key) {
+				key = have
+			}
+		}
+		var list []string
+		if raw, ok := fields[key]; ok {
+			if err := json.Unmarshal(raw, &list); err != nil {
+				return nil, err
+			}
+		}
+		for _, v := range values {
+			if !slices.Contains(list, v) {
+				list = append(list, v)
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		if fields[key], err = json.Marshal(list); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(fields)
+}
+
+// items turns what kustomize rendered into items with their origins.
+func (b *builder) items(resources resmap.ResMap) ([]gitops.Item, []*gitops.Error) {
+	var out []gitops.Item
+	var problems []*gitops.Error
+	// Whoever asks for the annotations gets them.
+	keep := slices.Contains(b.survey.layers[0].spec.BuildMetadata, types.OriginAnnotations)
+	for _, r := range resources.Resources() {
+		from, err := r.GetOrigin()
+		if err != nil {
+			from = nil
+		}
+		if !keep {
+			if err := r.SetOrigin(nil); err != nil {
+				return nil, []*gitops.Error{gitops.Errorf(gitops.RenderFailed, "rendering %s: %w", b.folder, err)}
+			}
+		}
+		item, failed := b.item(r, from)
+		if failed != nil {
+			problems = append(problems, failed)
+			continue
+		}
+		out = append(out, item)
+	}
+	return out, problems
+}
+
+func (b *builder) item(r *resource.Resource, from *resource.Origin) (gitops.Item, *gitops.Error) {
+	spec, err := treeOf(r)
+	if err != nil {
+		return gitops.Item{}, gitops.Errorf(gitops.RenderFailed, "rendering %s: %w", r.CurId(), err)
+	}
+	origin := b.origin(r, from)
+	origin.Overlay = b.overlay
+	ref := refOf(spec)
+	if b.configOnly {
+		return b.configItem(spec, origin)
+	}
+	if group(spec) == eksctlGroup {
+		e := gitops.Errorf(gitops.ConfigInvalid, "a %s is not an object of the cluster", ref.Kind).At(origin)
+		e.Try = "keep it in " + b.cluster.Folder + " itself, outside the overlays"
+		return gitops.Item{}, e
+	}
+	origin.Fields = b.fields(spec, origin)
+	return gitops.Item{Ref: ref, Spec: spec, From: origin}, nil
+}
+
+// configItem is a rendered ClusterConfig. Its fields are where its document has them, or the patch that set them.
+func (b *builder) configItem(spec gitops.Tree, origin gitops.Origin) (gitops.Item, *gitops.Error) {
+	origin.Overlay = ""
+	if gitops.StringAt(spec, "apiVersion") != configVersion || gitops.StringAt(spec, "kind") != configKind {
+		e := gitops.Errorf(gitops.ConfigInvalid, "the kustomization of a cluster's folder renders its ClusterConfig and nothing else, not %s", refOf(spec).Label()).At(origin)
+		e.Try = "move it into an overlay, a folder below " + b.folder
+		return gitops.Item{}, e
+	}
+	fields := map[string]gitops.Position{}
+	for _, o := range b.survey.objects[origin.File] {
+		if o.at == origin.Position {
+			_, p := read(origin.File, gitops.ConfigInvalid, o.node)
+			if len(p.problems) > 0 {
+				return gitops.Item{}, p.problems[0]
+			}
+			fields = p.fields
+		}
+	}
+	m := &marker{spec: spec, out: fields, byIndex: true}
+	b.mark(m, origin)
+	origin.Fields = fields
+	return configItem(spec, origin), nil
+}
+
+// treeOf is the object as `kustomize build` would print it.
+func treeOf(r *resource.Resource) (gitops.Tree, error) {
+	body, err := r.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder.UseNumber()
+	var t gitops.Tree
+	if err := decoder.Decode(&t); err != nil {
+		return nil, err
+	}
+	return numbers(t).(gitops.Tree), nil
+}
+
+// numbers makes whole numbers int64 and others float64, as Tree has them.
+func numbers(v any) any {
+	switch v := v.(type) {
+	case gitops.Tree:
+		for k := range v {
+			v[k] = numbers(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+		return v.String()
+	}
+	return v
+}
+
+func group(t gitops.Tree) string {
+	g, _, ok := strings.Cut(gitops.StringAt(t, "apiVersion"), "/")
+	if !ok {
+		return ""
+	}
+	return g
+}
+
+func refOf(t gitops.Tree) gitops.Ref {
+	return gitops.Ref{
+		Domain: gitops.K8s, Group: group(t), Kind: gitops.StringAt(t, "kind"),
+		Namespace: gitops.StringAt(t, "metadata", "namespace"), Name: gitops.StringAt(t, "metadata", "name"),
+	}
+}
+
+// filesRead are the files that took part.
+func (s *survey) filesRead() map[string]bool {
+	out := map[string]bool{}
+	for question := range s.view.asked {
+		if file, ok := strings.CutPrefix(question, askRead); ok {
+			out[file] = true
+		}
+	}
+	return out
+}
+
+// sortedKeys is for output that must not depend on map order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

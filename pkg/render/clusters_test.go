@@ -1,0 +1,188 @@
+package render_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/render"
+)
+
+func TestClusters(t *testing.T) {
+	t.Parallel()
+	files := archive(`
+-- clusters/dev/any-name.yml --
+# A comment.
+---
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: &meta
+  name: development
+  version: "1.34"
+  tags: {"a.b/c": d}
+nodeGroups:
+  - name: a
+    labels: *labels0
+    ` + "\n" + `-- clusters/dev/notes.txt --
+apiVersion: eksctl.io/v1alpha5
+-- README.md --
+`)
+	files["clusters/dev/any-name.yml"].Data = []byte(strings.Replace(string(files["clusters/dev/any-name.yml"].Data), "    labels: *labels0\n    \n", "    maxSize: 3\n", 1))
+	files["clusters/dev/reconcile.yaml"] = archive("-- x --\n# policy\ninterval: 5m\nprune:\n  maxCount: 3\n")["x"]
+	files["clusters/dev/approvals/one.yaml"] = archive("-- x --\nplan: abc\nchanges:\n  - 1234567890123456\n  - \"0123456789abcdef\" # ~ Nodegroup a\n")["x"]
+	files["clusters/dev/approvals/two.yml"] = archive("-- x --\nchanges: [12e4567890123456]\n")["x"]
+	files["clusters/dev/approvals/README.md"] = archive("-- x --\nnot an approval\n")["x"]
+	files["clusters/dev/addons/b/kustomization.yaml"] = archive("-- x --\nresources: []\n")["x"]
+	files["clusters/dev/addons/a/Kustomization"] = archive("-- x --\nresources: []\n")["x"]
+	files["clusters/_shared/kustomization.yaml"] = archive("-- x --\nresources: []\n")["x"]
+	files["clusters/.hidden/x.yaml"] = archive("-- x --\nx: y\n")["x"]
+	all := clusters(t, render.New(render.Options{}), files)
+	if len(all) != 1 {
+		t.Fatalf("found %d clusters", len(all))
+	}
+	c := all[0]
+	at := func(file string, line int) gitops.Position { return gitops.Position{File: file, Line: line} }
+	const config = "clusters/dev/any-name.yml"
+	want := gitops.Cluster{
+		Name: "development", Folder: "clusters/dev", Overlays: []string{"addons/a", "addons/b"},
+		Config: gitops.Item{
+			Ref: gitops.Ref{Domain: gitops.EKS, Kind: "ClusterConfig", Namespace: "development", Name: "development"},
+			Spec: gitops.Tree{
+				"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig",
+				"metadata":   gitops.Tree{"name": "development", "version": "1.34", "tags": gitops.Tree{"a.b/c": "d"}},
+				"nodeGroups": []any{gitops.Tree{"name": "a", "maxSize": int64(3)}},
+			},
+			From: gitops.Origin{Position: at(config, 3), Fields: map[string]gitops.Position{
+				"apiVersion": at(config, 3), "kind": at(config, 4), "metadata": at(config, 5), "metadata.name": at(config, 6), "metadata.version": at(config, 7),
+				"metadata.tags": at(config, 8), `metadata.tags["a.b/c"]`: at(config, 8), "nodeGroups": at(config, 9), "nodeGroups[0]": at(config, 10),
+				"nodeGroups[0].name": at(config, 10), "nodeGroups[0].maxSize": at(config, 11),
+			}},
+		},
+		Policy: &gitops.Item{
+			Ref:  gitops.Ref{Domain: gitops.EKS, Kind: "Policy", Namespace: "development", Name: "development"},
+			Spec: gitops.Tree{"interval": "5m", "prune": gitops.Tree{"maxCount": int64(3)}},
+			From: gitops.Origin{Position: at("clusters/dev/reconcile.yaml", 2), Fields: map[string]gitops.Position{
+				"interval": at("clusters/dev/reconcile.yaml", 2), "prune": at("clusters/dev/reconcile.yaml", 3), "prune.maxCount": at("clusters/dev/reconcile.yaml", 4),
+			}},
+		},
+		Approvals: map[gitops.Digest]gitops.Position{
+			"1234567890123456": at("clusters/dev/approvals/one.yaml", 3), "0123456789abcdef": at("clusters/dev/approvals/one.yaml", 4),
+			"12e4567890123456": at("clusters/dev/approvals/two.yml", 1),
+		},
+	}
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAClusterConfigOutOfAKustomization(t *testing.T) {
+	t.Parallel()
+	files := archive(`
+-- base/kustomization.yaml --
+resources: [cluster.yaml]
+-- base/cluster.yaml --
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata:
+  name: base
+  region: eu-west-1
+managedNodeGroups:
+  - name: system
+    minSize: 1
+    maxSize: 3
+-- clusters/dev/kustomization.yaml --
+resources: [../../base, local]
+patches:
+  - path: patch.yaml
+    target: {kind: ClusterConfig}
+  - target: {kind: ClusterConfig}
+    patch: |-
+      - op: replace
+        path: /managedNodeGroups/0/maxSize
+        value: 5
+-- clusters/dev/patch.yaml --
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata:
+  name: base
+  region: eu-north-1
+cloudWatch:
+  clusterLogging: {enableTypes: [api]}
+-- clusters/dev/local/kustomization.yaml --
+resources: []
+configMapGenerator: []
+namePrefix: unused-
+-- clusters/dev/web/kustomization.yaml --
+resources: [x.yaml]
+-- clusters/dev/web/x.yaml --
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: x}
+`)
+	c := dev(t, render.New(render.Options{}), files)
+	if len(c.Problems) > 0 {
+		t.Fatal(c.Problems)
+	}
+	want := gitops.Tree{
+		"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "metadata": gitops.Tree{"name": "base", "region": "eu-north-1"},
+		"managedNodeGroups": []any{gitops.Tree{"name": "system", "minSize": int64(1), "maxSize": int64(5)}},
+		"cloudWatch":        gitops.Tree{"clusterLogging": gitops.Tree{"enableTypes": []any{"api"}}},
+	}
+	if diff := cmp.Diff(want, c.Config.Spec); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"web"}, c.Overlays); diff != "" {
+		t.Error("what the cluster's own kustomization includes is no overlay:", diff)
+	}
+	for path, where := range map[string]gitops.Position{
+		"metadata.name":                         {File: "base/cluster.yaml", Line: 4},
+		"metadata.region":                       {File: "clusters/dev/patch.yaml", Line: 5},
+		"managedNodeGroups[0].minSize":          {File: "base/cluster.yaml", Line: 8},
+		"managedNodeGroups[0].maxSize":          {File: "clusters/dev/kustomization.yaml", Line: 8},
+		"cloudWatch.clusterLogging.enableTypes": {File: "clusters/dev/patch.yaml", Line: 7},
+	} {
+		if got := c.Config.From.Fields[path]; got != where {
+			t.Errorf("%s is said to be set at %v; want %v", path, got, where)
+		}
+	}
+	if got := c.Config.From.Position; got != (gitops.Position{File: "base/cluster.yaml", Line: 1}) {
+		t.Errorf("the ClusterConfig is said to be at %v", got)
+	}
+}
+
+func TestTwoClustersOfOneName(t *testing.T) {
+	t.Parallel()
+	files := archive("-- clusters/dev/c.yaml --\n" + config + "-- clusters/stage/c.yaml --\n" + config + "-- clusters/prod/c.yaml --\n" + strings.Replace(config, "name: dev", "name: prod", 1))
+	for _, c := range clusters(t, render.New(render.Options{}), files) {
+		if alone := c.Folder == "clusters/prod"; alone != (c.Config.Spec != nil) || alone != (len(c.Problems) == 0) {
+			t.Errorf("%s: %v, %v", c.Folder, c.Config.Spec, c.Problems)
+		}
+	}
+}
+
+func TestARepositoryWithoutClusters(t *testing.T) {
+	t.Parallel()
+	_, err := render.New(render.Options{}).Clusters(t.Context(), snapshot(fstest.MapFS{"README.md": {}}))
+	if e := gitops.AsError("none", err); e == nil || e.Reason != gitops.ConfigInvalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRenderingEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	files, r := archive(factual), render.New(render.Options{Concurrency: 1})
+	c := dev(t, r, files)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Render(ctx, snapshot(files), c, nil); !errors.Is(err, context.Canceled) || gitops.AsError("none", err).Reason != gitops.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	if d := desired(t, r, files, nil); len(d.Items) != 2 {
+		t.Errorf("afterwards, %d objects are rendered", len(d.Items))
+	}
+}

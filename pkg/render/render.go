@@ -1,0 +1,172 @@
+package render
+
+import (
+	"context"
+	"io/fs"
+	"maps"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Options tune a Renderer; the zero value is right.
+type Options struct {
+	// Concurrency bounds the overlays rendered at once; zero means GOMAXPROCS.
+	Concurrency int
+}
+
+// Renderer implements engine.Renderer. It remembers the last render of every overlay with all that it depended on. It is safe
+// for concurrent use.
+type Renderer struct {
+	// slots bounds concurrent renders of all clusters together.
+	slots chan struct{}
+	// schema guards kustomize's OpenAPI schema, which is one per process: an overlay that brings its own renders alone.
+	schema sync.RWMutex
+
+	mu       sync.Mutex
+	rendered map[string]*rendered
+}
+
+// rendered is what one overlay came to.
+type rendered struct {
+	// asked and facts are what it depended on.
+	asked map[string]string
+	facts gitops.Facts
+	all   bool
+
+	items    []gitops.Item
+	problems []*gitops.Error
+	pending  bool
+	// folders are the kustomizations that took part.
+	folders []string
+	// read are the files that took part.
+	read map[string]bool
+}
+
+// New makes a Renderer.
+func New(o Options) *Renderer {
+	if o.Concurrency <= 0 {
+		o.Concurrency = runtime.GOMAXPROCS(0)
+	}
+	return &Renderer{slots: make(chan struct{}, o.Concurrency), rendered: map[string]*rendered{}}
+}
+
+// Render implements engine.Renderer.
+func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, f gitops.Facts) (gitops.Desired, error) {
+	results := make([]*rendered, len(c.Overlays))
+	var all sync.WaitGroup
+	for i, overlay := range c.Overlays {
+		all.Go(func() { results[i] = r.overlay(ctx, s.Files, c, overlay, f) })
+	}
+	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return gitops.Desired{}, gitops.Errorf(gitops.Interrupted, "rendering %s: %w", c.Folder, err)
+	}
+	r.forget(c)
+	desired := gitops.Desired{Revision: s.Revision, Cluster: c.Name}
+	for i, overlay := range c.Overlays {
+		result := results[i]
+		desired.Overlays = append(desired.Overlays, gitops.Overlay{Name: overlay, Complete: len(result.problems) == 0, Pending: result.pending})
+		desired.Problems = append(desired.Problems, result.problems...)
+		for _, item := range result.items {
+			// Whoever gets the items may do with them as they like.
+			item.Spec, item.From.Fields = gitops.Clone(item.Spec), maps.Clone(item.From.Fields)
+			desired.Items = append(desired.Items, item)
+		}
+	}
+	scope(desired.Items)
+	return withoutDuplicates(desired), nil
+}
+
+// overlay renders one overlay, or remembers it.
+func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, overlay string, facts gitops.Facts) *rendered {
+	select {
+	case <-ctx.Done():
+		return &rendered{}
+	case r.slots <- struct{}{}:
+	}
+	defer func() { <-r.slots }()
+	folder := path.Join(c.Folder, overlay)
+	r.mu.Lock()
+	known := r.rendered[folder]
+	r.mu.Unlock()
+	if known != nil && known.current(files, facts) {
+		return known
+	}
+	b := &builder{Renderer: r, view: newView(files), folder: folder, overlay: overlay, cluster: c, facts: facts}
+	result := b.build()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rendered[folder] = result
+	return result
+}
+
+// current reports whether rendering again would come to the same.
+func (k *rendered) current(files fs.FS, facts gitops.Facts) bool {
+	if k.all && !maps.Equal(k.facts, facts) {
+		return false
+	}
+	for key, before := range k.facts {
+		if now, known := facts[key]; now != before || !known && before != "" {
+			return false
+		}
+	}
+	return same(files, k.asked)
+}
+
+// forget drops overlays that a cluster no longer has.
+func (r *Renderer) forget(c gitops.Cluster) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for folder := range r.rendered {
+		overlay, ours := strings.CutPrefix(folder, c.Folder+"/")
+		if ours && !slices.Contains(c.Overlays, overlay) {
+			delete(r.rendered, folder)
+		}
+	}
+}
+
+// withoutDuplicates takes out objects that are rendered twice: neither is applied, and nothing of their overlays is pruned.
+func withoutDuplicates(d gitops.Desired) gitops.Desired {
+	places := map[gitops.Ref][]gitops.Origin{}
+	for _, item := range d.Items {
+		places[item.Ref] = append(places[item.Ref], item.From)
+	}
+	partial, told := map[string]bool{}, map[gitops.Ref]bool{}
+	kept := d.Items[:0]
+	for _, item := range d.Items {
+		at := places[item.Ref]
+		if len(at) == 1 {
+			kept = append(kept, item)
+			continue
+		}
+		partial[item.From.Overlay] = true
+		if !told[item.Ref] {
+			told[item.Ref] = true
+			d.Problems = append(d.Problems, duplicate(item.Ref, at))
+		}
+	}
+	d.Items = kept
+	for i := range d.Overlays {
+		d.Overlays[i].Complete = d.Overlays[i].Complete && !partial[d.Overlays[i].Name]
+	}
+	return d
+}
+
+func duplicate(ref gitops.Ref, at []gitops.Origin) *gitops.Error {
+	var others []string
+	for _, from := range at[1:] {
+		where := from.Position.String()
+		if from.Overlay != at[0].Overlay {
+			where += " (overlay " + from.Overlay + ")"
+		}
+		others = append(others, where)
+	}
+	from := at[0]
+	from.Fields = nil
+	return gitops.Errorf(gitops.DuplicateObject, "it is also rendered from %s; neither is applied", strings.Join(others, " and ")).On(ref).At(from)
+}

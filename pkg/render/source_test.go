@@ -1,0 +1,121 @@
+package render_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/eks-gitops/reconciler/internal/sim/git"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/render"
+	"github.com/eks-gitops/reconciler/pkg/source"
+)
+
+// TestWhatTheSnapshotRefusesIsTold renders straight from git what git may hold and a snapshot does not follow.
+func TestWhatTheSnapshotRefusesIsTold(t *testing.T) {
+	t.Parallel()
+	repo, err := git.Init(t.Context(), filepath.Join(t.TempDir(), "fleet.git"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const cm = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
+	_, err = repo.Commit(t.Context(), git.Commit{
+		Write: map[string]string{
+			"clusters/dev/cluster.yaml":             config,
+			"clusters/dev/good/kustomization.yaml":  "resources: [../../../base]\n",
+			"clusters/dev/out/kustomization.yaml":   "# one\nresources:\n  - link.yaml\n",
+			"clusters/dev/sub/kustomization.yaml":   "resources: [../../../vendor/lib]\n",
+			"clusters/dev/patch/kustomization.yaml": "resources: [../../../base]\npatches: [{path: link.yaml}]\n",
+			"base/kustomization.yaml":               "resources: [x.yaml]\n", "base/x.yaml": cm,
+			"clusters/stage/x.yaml": "x: y\n",
+		},
+		Link: map[string]string{
+			"clusters/dev/out/link.yaml": "../../../../../etc/passwd", "clusters/dev/patch/link.yaml": "/etc/passwd",
+			"clusters/dev/top/kustomization.yaml": "../../../../x.yaml", "clusters/stage/cluster.yaml": "/etc/passwd",
+		},
+		Submodule: map[string]string{"vendor/lib": "1111111111111111111111111111111111111111", "clusters/dev/module": "1111111111111111111111111111111111111111"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := source.Open(source.Options{Location: repo.Path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := s.Fetch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := render.New(render.Options{})
+	d := desired(t, r, snapshot.Files, nil)
+	var b strings.Builder
+	for _, p := range d.Problems {
+		fmt.Fprintf(&b, "%s: %s %s\n", p.From.Overlay, p.Reason, p.From.Position)
+	}
+	const want = `module: SourceInvalid clusters/dev/module
+out: SourceInvalid clusters/dev/out/link.yaml
+patch: SourceInvalid clusters/dev/patch/link.yaml
+sub: SourceInvalid vendor/lib
+top: SourceInvalid clusters/dev/top/kustomization.yaml
+`
+	if b.String() != want {
+		t.Errorf("got\n%s", b.String())
+	}
+	if len(d.Items) != 1 || d.Items[0].From.Overlay != "good" {
+		t.Errorf("rendered %v; want the good overlay alone", d.Items)
+	}
+	for _, c := range clusters(t, r, snapshot.Files) {
+		if c.Folder == "clusters/stage" && (c.Config.Spec != nil || len(c.Problems) != 1 || c.Problems[0].Reason != gitops.SourceInvalid || c.Problems[0].From.File != "clusters/stage/cluster.yaml") {
+			t.Errorf("stage: %v", c.Problems)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	const objects = 1000
+	folder := b.TempDir()
+	write := func(name, content string) {
+		full := filepath.Join(folder, "clusters/dev/all", name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(content), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	list := "namespace: x\nlabels: [{pairs: {a: b}}]\nresources:\n"
+	for i := range objects {
+		write(fmt.Sprintf("%d.yaml", i), fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%d}\ndata: {a: b}\n", i))
+		list += fmt.Sprintf("- %d.yaml\n", i)
+	}
+	write("kustomization.yaml", list)
+	from, err := source.Open(source.Options{Location: folder})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := from.Fetch(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := gitops.Cluster{Name: "dev", Folder: "clusters/dev", Overlays: []string{"all"}}
+	run := func(b *testing.B, r *render.Renderer) {
+		d, err := r.Render(b.Context(), s, c, nil)
+		if err != nil || len(d.Items) != objects {
+			b.Fatal(err, d.Problems)
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			run(b, render.New(render.Options{}))
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		r := render.New(render.Options{})
+		run(b, r)
+		for b.Loop() {
+			run(b, r)
+		}
+	})
+}
