@@ -1,0 +1,289 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+	"github.com/weaveworks/eksctl/pkg/version"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// try is the last step towards a ref: what differed then, since when and how often it was taken, and the update of EKS it
+// began.
+type try struct {
+	diff   gitops.Digest
+	since  time.Time
+	count  int
+	update string
+}
+
+// A step that AWS accepts may leave everything as it was for a while, because reads lag: this often, and this long.
+const (
+	patience = 5
+	lagging  = 2 * time.Minute
+)
+
+// attempt counts a step. The error says that it was taken often enough to know that it does not work.
+func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff comparison, nodegroup string) error {
+	key := gitops.DigestOf([]any{diff.live, diff.next})
+	c.mu.Lock()
+	t := c.tries[r]
+	if t.diff != key {
+		t = try{diff: key, since: c.now()}
+	}
+	t.count++
+	c.tries[r] = t
+	c.mu.Unlock()
+	if t.count > 1 && t.update != "" {
+		if err := c.updateFailure(ctx, cfg, t.update, nodegroup); err != nil {
+			return err
+		}
+	}
+	if t.count > patience && c.now().Sub(t.since) > lagging {
+		return gitops.Errorf(gitops.ApplyFailed, "AWS accepted the change %d times, but it stays as it was", t.count-1)
+	}
+	return nil
+}
+
+// forgive takes back a step that AWS refused because something else holds the lock: it says nothing about the step.
+func (c *Cloud) forgive(r gitops.Ref) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.tries[r]; ok {
+		t.count, t.since = t.count-1, c.now()
+		c.tries[r] = t
+	}
+}
+
+// began remembers the update of EKS that a step began, to tell why it failed if it does.
+func (c *Cloud) began(r gitops.Ref, u *ekstypes.Update) {
+	if u == nil {
+		return
+	}
+	c.mu.Lock()
+	t := c.tries[r]
+	t.update = aws.ToString(u.Id)
+	c.tries[r] = t
+	c.mu.Unlock()
+}
+
+// updateFailure tells why an update of EKS failed; nil when it did not.
+func (c *Cloud) updateFailure(ctx context.Context, cfg *Config, id, nodegroup string) error {
+	in := &eks.DescribeUpdateInput{Name: &cfg.Name, UpdateId: &id}
+	if nodegroup != "" {
+		in.NodegroupName = &nodegroup
+	}
+	out, err := c.aws.eks.DescribeUpdate(ctx, in)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if u := out.Update; u.Status == ekstypes.UpdateStatusFailed || u.Status == ekstypes.UpdateStatusCancelled {
+		why := string(u.Status)
+		for _, e := range u.Errors {
+			why += fmt.Sprintf("; %s: %s", e.ErrorCode, aws.ToString(e.ErrorMessage))
+		}
+		return gitops.Errorf(gitops.HealthFailed, "the update %s: %s", u.Type, why)
+	}
+	return nil
+}
+
+// stepCluster creates the cluster's stack, or takes the next step of changing a live one. EKS takes one update of a
+// cluster at a time, and one aspect per update; a version moves by one minor.
+func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	name := clusterStack(cfg.Name)
+	s, ok := w.Stacks[name]
+	switch {
+	case w.Strangers[name]:
+		return cfg.foreign(w)
+	case !ok && w.Cluster == nil:
+		o, err := c.renderCluster(ctx, cfg, w)
+		if err != nil {
+			return err
+		}
+		return c.createStack(ctx, cfg, o)
+	case ok && c.isDismissed(aws.ToString(s.StackId)):
+		return nil
+	case ok && stackUseless(s) && w.Cluster == nil, ok && stackBroken(s):
+		return c.deleteStack(ctx, cfg, s)
+	case cfg.clusterHealth(w).Status != gitops.Ready:
+		return nil
+	}
+	return c.alterCluster(ctx, cfg, w, r)
+}
+
+// alterCluster takes the next step of changing a live cluster, if anything differs.
+func (c *Cloud) alterCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	diff, err := cfg.compareCluster(w)
+	if err != nil {
+		return err
+	}
+	if diff.same() {
+		return nil
+	}
+	if err := c.attempt(ctx, cfg, r, diff, ""); err != nil {
+		return err
+	}
+	return c.changeCluster(ctx, cfg, w, r, diff)
+}
+
+func (c *Cloud) changeCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref, diff comparison) error {
+	differs := func(path ...string) bool {
+		live, _ := gitops.At(diff.live, path...)
+		next, _ := gitops.At(diff.next, path...)
+		return !equal(live, next)
+	}
+	switch {
+	case differs("metadata", "tags"):
+		return c.tagResource(ctx, aws.ToString(w.Cluster.Arn), gitops.TreeAt(diff.live, "metadata", "tags"), gitops.TreeAt(diff.next, "metadata", "tags"))
+	case differs("cloudWatch", "clusterLogging", "enableTypes"):
+		out, err := c.aws.eks.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: &cfg.Name, Logging: cfg.logging()})
+		if err == nil {
+			c.began(r, out.Update)
+		}
+		return err
+	case differs("vpc", "clusterEndpoints"), differs("vpc", "publicAccessCIDRs"):
+		out, err := c.aws.eks.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: &cfg.Name, ResourcesVpcConfig: access(diff.next)})
+		if err == nil {
+			c.began(r, out.Update)
+		}
+		return err
+	case differs("cloudWatch", "clusterLogging", "logRetentionInDays"):
+		_, err := c.aws.logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
+			LogGroupName: aws.String(logGroup(cfg.Name)), RetentionInDays: aws.Int32(int32(cfg.retention())),
+		})
+		if absent(err) {
+			return nil // EKS makes the log group a while after logging was enabled.
+		}
+		return err
+	case differs("metadata", "version"):
+		return c.upgrade(ctx, cfg, w, r)
+	}
+	return gitops.Errorf(gitops.Internal, "no step is known for what differs")
+}
+
+// upgrade moves the control plane up by one minor version, unless that would leave nodes too far behind: a kubelet may be
+// three minors older than the API server (Kubernetes version skew policy).
+func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	next := minorOf(aws.ToString(w.Cluster.Version)) + 1
+	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
+		g := w.Groups[name]
+		if g.Nodegroup == nil {
+			continue
+		}
+		if m := minorOf(aws.ToString(g.Nodegroup.Version)); m >= 0 && next-m > 3 {
+			return gitops.Errorf(gitops.Blocked, "nodegroup %s is at 1.%d, and its nodes may be at most three minor versions behind 1.%d: set metadata.version to 1.%d first", g.User, m, next, m+3)
+		}
+	}
+	in := &eks.UpdateClusterVersionInput{Name: &cfg.Name, Version: aws.String(fmt.Sprintf("1.%d", next))}
+	if cfg.full.Metadata.ForceUpdateVersion != nil {
+		in.Force = *cfg.full.Metadata.ForceUpdateVersion
+	}
+	out, err := c.aws.eks.UpdateClusterVersion(ctx, in)
+	if err == nil {
+		c.began(r, out.Update)
+		c.Log.InfoContext(ctx, "control plane upgrade ordered", "version", aws.ToString(in.Version))
+	}
+	return err
+}
+
+// logging names every type, because EKS leaves alone those that a request does not name.
+func (c *Config) logging() *ekstypes.Logging {
+	on := c.full.CloudWatch.ClusterLogging.EnableTypes
+	var enable, disable []ekstypes.LogType
+	for _, t := range api.SupportedCloudWatchClusterLogTypes() {
+		if slices.Contains(on, t) {
+			enable = append(enable, ekstypes.LogType(t))
+		} else {
+			disable = append(disable, ekstypes.LogType(t))
+		}
+	}
+	out := &ekstypes.Logging{}
+	if len(enable) > 0 {
+		out.ClusterLogging = append(out.ClusterLogging, ekstypes.LogSetup{Enabled: aws.Bool(true), Types: enable})
+	}
+	if len(disable) > 0 {
+		out.ClusterLogging = append(out.ClusterLogging, ekstypes.LogSetup{Enabled: aws.Bool(false), Types: disable})
+	}
+	return out
+}
+
+// access is what the file says of the endpoint; what it does not say stays.
+func access(next gitops.Tree) *ekstypes.VpcConfigRequest {
+	out := &ekstypes.VpcConfigRequest{}
+	if v, ok := gitops.At(next, "vpc", "clusterEndpoints", "publicAccess"); ok {
+		b, _ := v.(bool)
+		out.EndpointPublicAccess = &b
+	}
+	if v, ok := gitops.At(next, "vpc", "clusterEndpoints", "privateAccess"); ok {
+		b, _ := v.(bool)
+		out.EndpointPrivateAccess = &b
+	}
+	for _, cidr := range gitops.ListAt(next, "vpc", "publicAccessCIDRs") {
+		if s, ok := cidr.(string); ok {
+			out.PublicAccessCidrs = append(out.PublicAccessCidrs, s)
+		}
+	}
+	return out
+}
+
+// tagResource sets and removes tags of a resource of EKS; it takes effect at once and holds no lock.
+func (c *Cloud) tagResource(ctx context.Context, arn string, live, next gitops.Tree) error {
+	add, remove := map[string]string{}, []string{}
+	for k, v := range next {
+		if s, ok := v.(string); ok && live[k] != v {
+			add[k] = s
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(live)) {
+		if _, ok := next[k]; !ok {
+			remove = append(remove, k)
+		}
+	}
+	if len(add) > 0 {
+		if _, err := c.aws.eks.TagResource(ctx, &eks.TagResourceInput{ResourceArn: &arn, Tags: add}); err != nil {
+			return err
+		}
+	}
+	if len(remove) == 0 {
+		return nil
+	}
+	_, err := c.aws.eks.UntagResource(ctx, &eks.UntagResourceInput{ResourceArn: &arn, TagKeys: remove})
+	return err
+}
+
+// stepProvider makes IAM trust the cluster's issuer. No thumbprint is sent: IAM computes it, and nothing here needs to
+// reach the issuer (IAM API reference, CreateOpenIDConnectProvider).
+func (c *Cloud) stepProvider(ctx context.Context, cfg *Config, w *world) error {
+	if w.Provider {
+		return nil
+	}
+	url := issuer(w)
+	if url == "" {
+		return gitops.Errorf(gitops.Blocked, "the cluster has no issuer yet")
+	}
+	_, err := c.aws.iam.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{
+		Url: &url, ClientIDList: []string{"sts.amazonaws.com"},
+		Tags: []iamtypes.Tag{
+			{Key: aws.String(api.ClusterNameTag), Value: &cfg.Name},
+			{Key: aws.String(api.EksctlVersionTag), Value: aws.String(version.GetVersion())},
+		},
+	})
+	if exists(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,279 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// stepGroup takes the next step for a nodegroup: make it, change it in place, or go on with a replacement.
+func (c *Cloud) stepGroup(ctx context.Context, cfg *Config, w *world, ch plan.Change) error {
+	want, _ := cfg.nodegroup(ch.Ref.Name)
+	if reason := want.refused(); reason != "" {
+		return gitops.Errorf(gitops.ConfigInvalid, "%s", reason)
+	}
+	line := cfg.lineup(w, want)
+	staying := line.staying()
+	if len(line.litter) > 0 {
+		return c.deleteStack(ctx, cfg, *line.litter[0].Stack)
+	}
+	if len(staying) > 0 && ch.Action != plan.Replace {
+		return gitops.Errorf(gitops.ApplyFailed, "%s can only be replaced now: the plan is out of date", staying[0].Name)
+	}
+	switch {
+	case line.target == nil:
+		return c.makeGroup(ctx, cfg, w, want, line.name)
+	case len(staying) > 0:
+		return c.replaceGroup(ctx, cfg, line, staying[0], ch.Ref)
+	case cfg.groupHealth(line.target).Status == gitops.Progressing || line.diff.same():
+		return nil
+	}
+	if err := c.attempt(ctx, cfg, ch.Ref, line.diff, line.target.Name); err != nil {
+		return err
+	}
+	if want.managed != nil {
+		return c.changeManaged(ctx, cfg, want, line, ch.Ref)
+	}
+	return c.changeSelf(ctx, line)
+}
+
+// makeGroup orders the stack of a nodegroup; what stands in its way from a failed attempt goes first.
+func (c *Cloud) makeGroup(ctx context.Context, cfg *Config, w *world, want nodegroup, name string) error {
+	if w.Cluster == nil || w.Cluster.Status != ekstypes.ClusterStatusActive && w.Cluster.Status != ekstypes.ClusterStatusUpdating {
+		return gitops.Errorf(gitops.Blocked, "the cluster is not active yet")
+	}
+	stack := nodegroupStack(cfg.Name, name)
+	if w.Strangers[stack] {
+		return gitops.Errorf(gitops.Foreign, "stack %s does not carry this cluster's tags", stack)
+	}
+	if s, ok := w.Stacks[stack]; ok {
+		if c.isDismissed(aws.ToString(s.StackId)) {
+			return nil
+		}
+		return c.deleteStack(ctx, cfg, s)
+	}
+	o, err := c.renderGroup(ctx, cfg, w, want, name)
+	if err != nil {
+		return err
+	}
+	return c.createStack(ctx, cfg, o)
+}
+
+// replaceGroup goes on with a replacement whose successor exists: it waits for the successor's nodes, drains the old
+// group, and lets it go when it is empty.
+func (c *Cloud) replaceGroup(ctx context.Context, cfg *Config, line lineup, old *group, r gitops.Ref) error {
+	if health := cfg.groupHealth(line.target); health.Status != gitops.Ready {
+		if health.Status == gitops.Failed {
+			return gitops.Errorf(gitops.HealthFailed, "%s, which is to replace %s: %s", line.target.Name, old.Name, health.Message)
+		}
+		c.say(r, "waiting for %s: %s", line.target.Name, health.Message)
+		return nil
+	}
+	if c.Nodes != nil {
+		instances := line.target.instances()
+		if err := c.Nodes.ReleaseNodes(ctx, instances); err != nil {
+			return fmt.Errorf("releasing the nodes of %s: %w", line.target.Name, err)
+		}
+		ready, err := c.Nodes.ReadyNodes(ctx, instances)
+		if err != nil {
+			return fmt.Errorf("looking at the nodes of %s: %w", line.target.Name, err)
+		}
+		if s, _ := line.target.scale(); int64(ready) < s.desired {
+			c.say(r, "%d of %d nodes of %s are ready", ready, s.desired, line.target.Name)
+			return nil
+		}
+	}
+	return c.dismissGroup(ctx, cfg, old, r)
+}
+
+// dismissGroup drains one live group a step further, and deletes its stack when nothing is left on its nodes.
+func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitops.Ref) error {
+	if g.leaving() {
+		return nil
+	}
+	if g.Stack == nil {
+		return gitops.Errorf(gitops.Foreign, "no stack of this cluster made nodegroup %s", g.Name)
+	}
+	if instances := g.instances(); c.Nodes != nil && !c.Teardown && !g.failed() && len(instances) > 0 {
+		left, blocked, err := c.Nodes.DrainNodes(ctx, instances)
+		if err != nil {
+			return fmt.Errorf("draining %s: %w", g.Name, err)
+		}
+		if left > 0 {
+			says := fmt.Sprintf("draining %s: %d pods left", g.Name, left)
+			if blocked != "" {
+				says += "; " + blocked
+			}
+			c.say(r, "%s", says)
+			return nil
+		}
+	}
+	c.say(r, "deleting %s", g.Name)
+	return c.deleteStack(ctx, cfg, *g.Stack)
+}
+
+// say remembers, for Ready, what a ref waits for.
+func (c *Cloud) say(r gitops.Ref, format string, args ...any) {
+	c.mu.Lock()
+	c.said[r] = fmt.Sprintf(format, args...)
+	c.mu.Unlock()
+}
+
+func (c *Cloud) saying(r gitops.Ref, otherwise string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.said[r]; s != "" {
+		return s
+	}
+	return otherwise
+}
+
+// changeManaged sends one update of a managed group; size, labels, taints and update limits travel together.
+func (c *Cloud) changeManaged(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
+	g, diff := line.target, line.diff
+	if diff.differs("tags") {
+		return c.tagResource(ctx, aws.ToString(g.Nodegroup.NodegroupArn), gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"))
+	}
+	if diff.differs("minSize", "maxSize", "desiredCapacity", "labels", "taints", "updateConfig") {
+		in := &eks.UpdateNodegroupConfigInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
+		if diff.differs("minSize", "maxSize", "desiredCapacity") {
+			s := diff.scale(g)
+			in.ScalingConfig = &ekstypes.NodegroupScalingConfig{MinSize: size(s.min), MaxSize: size(s.max), DesiredSize: size(s.desired)}
+		}
+		if diff.differs("labels") {
+			in.Labels = labelChange(gitops.TreeAt(diff.live, "labels"), gitops.TreeAt(diff.next, "labels"))
+		}
+		if diff.differs("taints") {
+			in.Taints = taintChange(g.Nodegroup.Taints, want.managed.Taints)
+		}
+		if u := want.managed.UpdateConfig; diff.differs("updateConfig") && u != nil {
+			in.UpdateConfig = &ekstypes.NodegroupUpdateConfig{MaxUnavailable: size32(u.MaxUnavailable), MaxUnavailablePercentage: size32(u.MaxUnavailablePercentage)}
+		}
+		out, err := c.aws.eks.UpdateNodegroupConfig(ctx, in)
+		if err == nil {
+			c.began(r, out.Update)
+		}
+		return err
+	}
+	in := &eks.UpdateNodegroupVersionInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
+	switch {
+	case diff.differs("version"):
+		in.Version = aws.String(gitops.StringAt(diff.next, "version"))
+	case diff.differs("releaseVersion"):
+		in.ReleaseVersion = aws.String(gitops.StringAt(diff.next, "releaseVersion"))
+	case diff.differs("launchTemplateVersion"):
+		in.LaunchTemplate = &ekstypes.LaunchTemplateSpecification{Id: &want.managed.LaunchTemplate.ID, Version: want.managed.LaunchTemplate.Version}
+	default:
+		return gitops.Errorf(gitops.Internal, "no step is known for what differs")
+	}
+	out, err := c.aws.eks.UpdateNodegroupVersion(ctx, in)
+	if err == nil {
+		c.began(r, out.Update)
+	}
+	return err
+}
+
+// changeSelf changes size and tags of a self-managed group through Auto Scaling.
+func (c *Cloud) changeSelf(ctx context.Context, line lineup) error {
+	g, diff := line.target, line.diff
+	if g.Scaling == nil {
+		return gitops.Errorf(gitops.HealthFailed, "its Auto Scaling group is gone")
+	}
+	name := aws.ToString(g.Scaling.AutoScalingGroupName)
+	if diff.differs("minSize", "maxSize", "desiredCapacity") {
+		s := diff.scale(g)
+		_, err := c.aws.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
+			AutoScalingGroupName: &name, MinSize: size(s.min), MaxSize: size(s.max), DesiredCapacity: size(s.desired),
+		})
+		return err
+	}
+	in := &autoscaling.CreateOrUpdateTagsInput{}
+	for key, value := range gitops.StringsAt(diff.next, "tags") {
+		if gitops.TreeAt(diff.live, "tags")[key] != value {
+			in.Tags = append(in.Tags, astypes.Tag{
+				Key: &key, Value: &value, ResourceId: &name, ResourceType: aws.String("auto-scaling-group"), PropagateAtLaunch: aws.Bool(true),
+			})
+		}
+	}
+	if len(in.Tags) == 0 {
+		return gitops.Errorf(gitops.Internal, "no step is known for what differs")
+	}
+	_, err := c.aws.asg.CreateOrUpdateTags(ctx, in)
+	return err
+}
+
+// scale is the whole size to send: what differs, over what is live.
+func (c comparison) scale(g *group) scale {
+	s, _ := g.scale()
+	for name, to := range map[string]*int64{"minSize": &s.min, "maxSize": &s.max, "desiredCapacity": &s.desired} {
+		if v, ok := c.next[name].(int64); ok {
+			*to = v
+		}
+	}
+	return s
+}
+
+func size(n int64) *int32 { return aws.Int32(int32(n)) }
+
+func size32(n *int) *int32 {
+	if n == nil {
+		return nil
+	}
+	return size(int64(*n))
+}
+
+func labelChange(live, next gitops.Tree) *ekstypes.UpdateLabelsPayload {
+	out := &ekstypes.UpdateLabelsPayload{AddOrUpdateLabels: map[string]string{}}
+	for k, v := range next {
+		if s, ok := v.(string); ok && live[k] != v {
+			out.AddOrUpdateLabels[k] = s
+		}
+	}
+	for k := range live {
+		if _, ok := next[k]; !ok {
+			out.RemoveLabels = append(out.RemoveLabels, k)
+		}
+	}
+	return out
+}
+
+// taintChange adds and removes taints; one whose value changed is set anew, for key and effect name a taint.
+func taintChange(live []ekstypes.Taint, next []api.NodeGroupTaint) *ekstypes.UpdateTaintsPayload {
+	effects := map[string]ekstypes.TaintEffect{
+		"NoSchedule": ekstypes.TaintEffectNoSchedule, "NoExecute": ekstypes.TaintEffectNoExecute, "PreferNoSchedule": ekstypes.TaintEffectPreferNoSchedule,
+	}
+	out := &ekstypes.UpdateTaintsPayload{}
+	id := func(key string, effect ekstypes.TaintEffect) string { return key + "\x00" + string(effect) }
+	wanted := map[string]bool{}
+	had := map[string]string{}
+	for _, t := range live {
+		had[id(aws.ToString(t.Key), t.Effect)] = aws.ToString(t.Value)
+	}
+	for _, t := range next {
+		effect := effects[string(t.Effect)]
+		wanted[id(t.Key, effect)] = true
+		if value, ok := had[id(t.Key, effect)]; ok && value == t.Value {
+			continue
+		}
+		item := ekstypes.Taint{Key: aws.String(t.Key), Effect: effect}
+		if t.Value != "" {
+			item.Value = aws.String(t.Value)
+		}
+		out.AddOrUpdateTaints = append(out.AddOrUpdateTaints, item)
+	}
+	for _, t := range live {
+		if !wanted[id(aws.ToString(t.Key), t.Effect)] {
+			out.RemoveTaints = append(out.RemoveTaints, t)
+		}
+	}
+	return out
+}

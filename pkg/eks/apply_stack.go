@@ -1,0 +1,118 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/weaveworks/eksctl/pkg/cfn/manager"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// createStack asks for a stack with eksctl's tags, capabilities and termination protection. A stack of that name that is
+// there already was accepted before, perhaps by a process that did not live to see the answer.
+func (c *Cloud) createStack(ctx context.Context, cfg *Config, o stackOrder) error {
+	sm := manager.NewStackCollection(provider{c.aws}, cfg.full.DeepCopy())
+	err := sm.DoCreateStackRequest(ctx, &manager.Stack{StackName: &o.name}, manager.TemplateBody(o.body), o.tags, nil, o.iam, o.named)
+	if exists(err) {
+		return nil
+	}
+	if err == nil {
+		c.Log.InfoContext(ctx, "stack ordered", "stack", o.name)
+	}
+	return err
+}
+
+// deleteStack asks for the end of a stack that carries the cluster's tags. One that is going already is left to go.
+func (c *Cloud) deleteStack(ctx context.Context, cfg *Config, s cfntypes.Stack) error {
+	if stackLeaving(s) {
+		return nil
+	}
+	if s.StackStatus == cfntypes.StackStatusRollbackInProgress {
+		// CloudFormation deletes it in this state too, but its events would then hide why it failed.
+		return nil
+	}
+	sm := manager.NewStackCollection(provider{c.aws}, cfg.full.DeepCopy())
+	if _, err := sm.DeleteStackBySpec(ctx, &s); err != nil {
+		if absent(err) {
+			return nil
+		}
+		return err
+	}
+	c.dismiss(aws.ToString(s.StackId))
+	c.Log.InfoContext(ctx, "stack dismissed", "stack", aws.ToString(s.StackName))
+	return nil
+}
+
+// updateStack gives a stack a new template. It keeps the stack's tags: they name what it is for.
+func (c *Cloud) updateStack(ctx context.Context, s cfntypes.Stack, r role) error {
+	in := &cloudformation.UpdateStackInput{
+		StackName: s.StackId, TemplateBody: aws.String(string(r.body)), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam}, Tags: s.Tags,
+	}
+	if r.named {
+		in.Capabilities = []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam}
+	}
+	_, err := c.aws.cfn.UpdateStack(ctx, in)
+	return err
+}
+
+// stage is how far the stack of a role is.
+type stage int
+
+const (
+	// underway means that something was asked for; the next step is later.
+	underway stage = iota
+	// standing means that the stack is as its template says.
+	standing
+)
+
+// ensureRole brings the stack of a role to stand as rendered: it makes it, clears a failed one away first, or updates it.
+// The ARN is valid when the stage is standing.
+func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (stage, string, error) {
+	if w.Strangers[r.stack] {
+		return underway, "", gitops.Errorf(gitops.Foreign, "stack %s does not carry this cluster's tags", r.stack)
+	}
+	s, ok := w.Stacks[r.stack]
+	switch {
+	case !ok:
+		return underway, "", c.createStack(ctx, cfg, stackOrder{name: r.stack, body: r.body, tags: r.tags, iam: true, named: r.named})
+	case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
+		return underway, "", nil
+	case stackUseless(s):
+		return underway, "", c.deleteStack(ctx, cfg, s)
+	case !stackDone(s) && stackMoving(s):
+		return underway, "", nil
+	case !stackDone(s):
+		return underway, "", gitops.Errorf(gitops.ApplyFailed, "%s", w.why(s))
+	}
+	rendered, err := r.template()
+	if err != nil {
+		return underway, "", err
+	}
+	if !equal(roleView(w.Templates[r.stack]), roleView(rendered)) {
+		return underway, "", c.updateStack(ctx, s, r)
+	}
+	arn := output(s, roleOutput)
+	if arn == "" {
+		return underway, "", fmt.Errorf("stack %s has no output %s", r.stack, roleOutput)
+	}
+	return standing, arn, nil
+}
+
+// stackFailed tells, for Ready, whether the stack of a ref failed and was not dismissed since.
+func (c *Cloud) stackFailed(w *world, name string) (gitops.Health, bool) {
+	s, ok := w.Stacks[name]
+	if !ok || c.isDismissed(aws.ToString(s.StackId)) || s.StackStatus == cfntypes.StackStatusRollbackInProgress {
+		return gitops.Health{}, false
+	}
+	switch s.StackStatus {
+	case cfntypes.StackStatusCreateFailed, cfntypes.StackStatusRollbackComplete, cfntypes.StackStatusRollbackFailed,
+		cfntypes.StackStatusDeleteFailed, cfntypes.StackStatusUpdateRollbackFailed, cfntypes.StackStatusUpdateFailed:
+		return gitops.Health{Status: gitops.Failed, Message: w.why(s)}, true
+	default:
+		return gitops.Health{}, false
+	}
+}

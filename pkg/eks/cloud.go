@@ -1,0 +1,160 @@
+package eks
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Nodes is what deleting and replacing nodegroups needs of the cluster's API. Nodes are named by the ids of their EC2
+// instances (the last part of spec.providerID): labels can be set by anyone.
+type Nodes interface {
+	// ReadyNodes counts the nodes on these instances that are Ready and schedulable.
+	ReadyNodes(ctx context.Context, instances []string) (int, error)
+	// DrainNodes takes one step: it cordons the nodes on these instances and evicts, through the eviction API, the pods
+	// that budgets allow. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words,
+	// what keeps them. It never waits and never overrides a budget.
+	DrainNodes(ctx context.Context, instances []string) (left int, blocked string, err error)
+	// ReleaseNodes undoes the cordons that DrainNodes made, and only those.
+	ReleaseNodes(ctx context.Context, instances []string) error
+}
+
+// ServiceAccounts is what roles for service accounts need of the cluster's API.
+type ServiceAccounts interface {
+	// ServiceAccountAnnotations reads a service account.
+	ServiceAccountAnnotations(ctx context.Context, namespace, name string) (annotations map[string]string, found bool, err error)
+	// EnsureServiceAccount makes the service account, and its namespace, where they are absent, and sets these labels and
+	// annotations on it; it removes none.
+	EnsureServiceAccount(ctx context.Context, namespace, name string, labels, annotations map[string]string) error
+	// DeleteServiceAccount deletes it; an absent one is no error.
+	DeleteServiceAccount(ctx context.Context, namespace, name string) error
+}
+
+// Options wires a Cloud. AWS and Now are required.
+type Options struct {
+	// AWS is one identity in one region, with everything that reaches it (endpoint, credentials, retries).
+	AWS aws.Config
+	// Nodes and ServiceAccounts reach the cluster's API; nil means that the cluster is not asked: nodes are taken as ready
+	// when EC2 says so, nothing is drained, and service accounts are left alone.
+	Nodes           Nodes
+	ServiceAccounts ServiceAccounts
+	Now             func() time.Time
+	// Fresh is how long a sweep is good for: an Observe within it makes no call to AWS, unless git changed, or something
+	// was applied or was in flight. Zero means that every Observe sweeps.
+	Fresh time.Duration
+	// Teardown plans the end of everything that carries the cluster's tags, the cluster last.
+	Teardown bool
+	Log      *slog.Logger
+}
+
+// Cloud is AWS as one cluster sees it: it observes, applies and tells facts. It is safe for concurrent use. What it
+// remembers is only a cache: a new one knows the same after one Observe.
+type Cloud struct {
+	Options
+	aws     *clients
+	changed chan struct{}
+
+	mu                 sync.Mutex
+	account, partition string
+	// config is what git wants, as of the last Observe.
+	config *Config
+	// parsed is the digest that config was parsed from.
+	parsed gitops.Digest
+	// world is the last known state; stale says that it may not be served again.
+	world *world
+	stale bool
+	// templates are stack templates by stack and version of it.
+	templates map[string]gitops.Tree
+	// offers are addon versions, by addon, wanted version and Kubernetes version.
+	offers map[string]offer
+	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
+	// show them as they were.
+	dismissed map[string]bool
+	// steps keeps the calls for one ref in a row.
+	steps map[gitops.Ref]*sync.Mutex
+	// tries are the last steps taken towards each ref: a step that AWS accepts but that changes nothing must end.
+	tries map[gitops.Ref]try
+	// said is what keeps a ref from going on, in words, from its last step.
+	said map[gitops.Ref]string
+}
+
+// New makes a Cloud. It performs no I/O.
+func New(o Options) *Cloud {
+	silence()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Cloud{
+		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}), stale: true,
+		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]string{},
+	}
+}
+
+func (c *Cloud) now() time.Time { return c.Now() }
+
+// Changed never delivers: AWS pushes nothing. Drift is found by the next Observe that is not served from memory, and what
+// is in flight by Ready.
+func (c *Cloud) Changed() <-chan struct{} { return c.changed }
+
+// serial keeps the calls about one ref in a row; different refs go on side by side.
+func (c *Cloud) serial(r gitops.Ref) func() {
+	c.mu.Lock()
+	lock := c.steps[r]
+	if lock == nil {
+		lock = &sync.Mutex{}
+		c.steps[r] = lock
+	}
+	c.mu.Unlock()
+	lock.Lock()
+	return lock.Unlock
+}
+
+// known is what git wants and what was last seen.
+func (c *Cloud) known() (*Config, *world) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config, c.world
+}
+
+// refresh lets read change a copy of the last world, outside the lock, and then takes over what it changed through
+// merge, so that two refreshes of different things do not undo each other.
+func (c *Cloud) refresh(read func(*world) error, merge func(from, into *world)) (*world, error) {
+	_, last := c.known()
+	fresh := last.clone()
+	if err := read(fresh); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	into := c.world.clone()
+	merge(fresh, into)
+	into.Account, into.Partition = fresh.Account, fresh.Partition
+	c.world = into
+	return into, nil
+}
+
+// touch says that the next Observe has to sweep.
+func (c *Cloud) touch() {
+	c.mu.Lock()
+	c.stale = true
+	c.mu.Unlock()
+}
+
+// dismiss remembers that CloudFormation was asked to delete a stack.
+func (c *Cloud) dismiss(stackID string) {
+	c.mu.Lock()
+	c.dismissed[stackID] = true
+	c.mu.Unlock()
+}
+
+func (c *Cloud) isDismissed(stackID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dismissed[stackID]
+}

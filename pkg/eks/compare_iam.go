@@ -1,0 +1,91 @@
+package eks
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// compareAccount compares the role of a service account and the service account itself. A nil live tree means that there
+// is nothing, or not enough yet, to compare.
+func (c *Config) compareAccount(w *world, sa *api.ClusterIAMServiceAccount, written gitops.Tree) (comparison, error) {
+	out := comparison{next: gitops.Clone(written)}
+	arn := sa.AttachRoleARN
+	if arn == "" {
+		s, ok := w.Stacks[irsaStack(c.Name, sa.NameString())]
+		if !ok || stackBroken(s) || stackLeaving(s) || output(s, roleOutput) == "" {
+			return out, nil
+		}
+		arn = output(s, roleOutput)
+		out.live = gitops.Clone(written)
+		if issuer(w) == "" {
+			return out, nil
+		}
+		r, err := c.accountRole(w, sa)
+		if err != nil {
+			return out, err
+		}
+		if err := out.compareRole(w.Templates[r.stack], r, "attachPolicyARNs"); err != nil {
+			return out, err
+		}
+	}
+	if !api.IsEnabled(sa.RoleOnly) {
+		out.compareAnnotation(w, sa, written, arn)
+	}
+	return out, nil
+}
+
+// compareAnnotation adds whether the service account names its role.
+func (c *comparison) compareAnnotation(w *world, sa *api.ClusterIAMServiceAccount, written gitops.Tree, arn string) {
+	seen := w.Accounts[sa.NameString()]
+	if sa.AttachRoleARN != "" && seen.Found {
+		c.live = gitops.Clone(written)
+	}
+	if c.live == nil || w.Accounts == nil {
+		return
+	}
+	annotation := []string{"metadata", "annotations", api.AnnotationEKSRoleARN}
+	put(c.next, arn, annotation...)
+	if have := seen.Annotations[api.AnnotationEKSRoleARN]; seen.Found && have != "" {
+		put(c.live, have, annotation...)
+	}
+}
+
+// compareAssociation compares a pod identity association and its role.
+func (c *Config) compareAssociation(w *world, p *api.PodIdentityAssociation, written gitops.Tree) (comparison, error) {
+	out := comparison{next: gitops.Clone(written)}
+	live := w.Associations[p.NameString()]
+	if live == nil {
+		return out, nil
+	}
+	out.live = gitops.Clone(written)
+	if p.RoleARN == "" {
+		stack := podIdentityStack(c.Name, p.NameString())
+		s, ok := w.Stacks[stack]
+		if !ok || stackBroken(s) || output(s, roleOutput) == "" {
+			// The association lives on a role that is not this stack's: making the stack is the first step.
+			out.live["roleARN"], out.next["roleARN"] = aws.ToString(live.RoleArn), "known after apply"
+			return out, nil
+		}
+		r, err := c.podRole(p)
+		if err != nil {
+			return out, err
+		}
+		if err := out.compareRole(w.Templates[stack], r, "permissionPolicyARNs"); err != nil {
+			return out, err
+		}
+		out.next["roleARN"] = output(s, roleOutput)
+	}
+	out.live["roleARN"] = aws.ToString(live.RoleArn)
+	if _, ok := written["targetRoleARN"]; ok {
+		out.live["targetRoleARN"] = aws.ToString(live.TargetRoleArn)
+	}
+	if _, ok := written["disableSessionTags"]; ok {
+		out.live["disableSessionTags"] = aws.ToBool(live.DisableSessionTags)
+	}
+	if _, ok := written["tags"]; ok {
+		out.live["tags"] = pick(stringTree(live.Tags), gitops.TreeAt(out.next, "tags"))
+	}
+	return out, nil
+}

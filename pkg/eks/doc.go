@@ -1,0 +1,19 @@
+// Package eks is the AWS side of the product: it reads an eksctl ClusterConfig, observes what is live of it (EKS,
+// CloudFormation, EC2, IAM, Auto Scaling, CloudWatch Logs), and carries changes out, one accepted call at a time.
+//
+// Inputs: a gitops.Item with the ClusterConfig as written; an aws.Config; a small port to the cluster's own API.
+// Outputs: gitops.Observed in the ClusterConfig's own vocabulary, gitops.Facts for overlays, Health of what is in flight.
+//
+// How it is laid out, in reading order: Read and Parse (file to Config, strictly), wants (Config to refs), sweep (AWS to
+// world), observe (world and wants to Observed), step (one change, one call to AWS).
+//
+// Invariants:
+//   - progress is read back from AWS, never from memory: a new process continues where the last one was killed;
+//   - a call that was accepted, lost or repeated makes no second thing;
+//   - stacks, names, tags and outputs are eksctl's (v0.225.0), so that either tool can manage what the other made;
+//   - unknown is not absent: only AWS saying that a thing does not exist makes it absent;
+//   - only fields that are explicit in the file are compared where a difference would replace something;
+//   - a cluster is deleted only by a change that says so, and nothing is ever deleted that does not carry its tags.
+//
+// It is the only package that imports eksctl and the AWS SDK.
+package eks

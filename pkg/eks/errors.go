@@ -1,0 +1,122 @@
+package eks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// failure gives an error of AWS its reason. The text names the call and AWS's own code and message, never a request.
+func failure(fallback gitops.Reason, r gitops.Ref, err error) *gitops.Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*gitops.Error](err); ok {
+		return e
+	}
+	reason := fallback
+	var network net.Error
+	switch code := errorCode(err); {
+	case denied(code):
+		reason = gitops.AccessDenied
+	case throttled(code):
+		reason = gitops.Throttled
+	case code != "":
+	case errors.Is(err, context.Canceled):
+		reason = gitops.Interrupted
+	case errors.As(err, &network), errors.Is(err, context.DeadlineExceeded):
+		reason = gitops.Unreachable
+	case strings.Contains(err.Error(), "credentials"):
+		reason = gitops.AccessDenied
+	}
+	return (&gitops.Error{Reason: reason, Err: brief(err)}).On(r)
+}
+
+// brief drops the SDK's wrapping (status codes, request ids, URLs) from the text; the cause stays in the chain.
+func brief(err error) error {
+	apiError, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return err
+	}
+	call := "AWS"
+	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {
+		call = operation.Service() + ":" + operation.Operation()
+	}
+	return fmt.Errorf("%s: %s: %s", call, apiError.ErrorCode(), apiError.ErrorMessage())
+}
+
+func errorCode(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorCode()
+	}
+	return ""
+}
+
+func denied(code string) bool {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "NotAuthorized",
+		"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
+		"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken",
+		"MissingAuthenticationTokenException", "OptInRequired", "InvalidAccessKeyId":
+		return true
+	}
+	return false
+}
+
+func throttled(code string) bool {
+	switch code {
+	case "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
+		"RequestThrottled", "RequestThrottledException", "SlowDown", "PriorRequestNotComplete":
+		return true
+	}
+	return false
+}
+
+// absent reports whether AWS says that a thing does not exist. CloudFormation says so with a ValidationError, which it
+// uses for much else too; only the wording tells (API reference, DescribeStacks).
+func absent(err error) bool {
+	switch errorCode(err) {
+	case "ResourceNotFoundException", "NotFoundException", "NoSuchEntity", "InvalidLaunchTemplateId.NotFound",
+		"InvalidLaunchTemplateId.VersionNotFound", "StackNotFoundException":
+		return true
+	case "ValidationError":
+		if e, ok := errors.AsType[smithy.APIError](err); ok {
+			return strings.Contains(e.ErrorMessage(), "does not exist")
+		}
+	}
+	return false
+}
+
+// exists reports whether a create call found that it was made before, and so whether it was accepted already.
+func exists(err error) bool {
+	if _, ok := errors.AsType[*cfntypes.AlreadyExistsException](err); ok {
+		return true
+	}
+	switch errorCode(err) {
+	case "AlreadyExistsException", "EntityAlreadyExists", "ResourceAlreadyExistsException":
+		return true
+	}
+	return false
+}
+
+// busy reports whether another operation holds the lock of the thing; it is tried again when that is over.
+func busy(err error) bool {
+	switch errorCode(err) {
+	case "ResourceInUseException", "ScalingActivityInProgress", "ScalingActivityInProgressFault", "ResourceContention",
+		"ResourceContentionFault", "OperationInProgressException":
+		return true
+	case "InvalidRequestException", "ValidationError":
+		if e, ok := errors.AsType[smithy.APIError](err); ok {
+			text := e.ErrorMessage()
+			return strings.Contains(text, "IN_PROGRESS") || strings.Contains(text, "in progress") || strings.Contains(text, "currently being")
+		}
+	}
+	return false
+}

@@ -1,0 +1,125 @@
+package eks
+
+import (
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+func stackSays(s cfntypes.Stack) string {
+	return fmt.Sprintf("stack %s is %s", aws.ToString(s.StackName), s.StackStatus)
+}
+
+// why adds the first cause to the state of a failed stack.
+func (w *world) why(s cfntypes.Stack) string {
+	if cause := w.Failures[aws.ToString(s.StackName)]; cause != "" {
+		return stackSays(s) + ": " + cause
+	}
+	return stackSays(s)
+}
+
+// clusterHealth joins what EKS and the cluster's stack say. The stack counts: nodegroups import its outputs, which exist
+// only when it is complete.
+func (c *Config) clusterHealth(w *world) gitops.Health {
+	s, stacked := w.Stacks[clusterStack(c.Name)]
+	if stacked {
+		switch {
+		case stackLeaving(s):
+			return gitops.Health{Status: gitops.Terminating, Message: stackSays(s)}
+		case stackUseless(s):
+			return gitops.Health{Status: gitops.Failed, Message: w.why(s)}
+		}
+	}
+	switch {
+	case w.Cluster != nil:
+		return controlPlaneHealth(w.Cluster.Status, s, stacked)
+	case !stacked:
+		return gitops.Health{Status: gitops.Absent}
+	case stackMoving(s):
+		return gitops.Health{Status: gitops.Progressing, Message: stackSays(s)}
+	}
+	return gitops.Health{Status: gitops.Failed, Message: stackSays(s) + ", but EKS does not know the cluster: it was deleted outside git"}
+}
+
+func controlPlaneHealth(status ekstypes.ClusterStatus, s cfntypes.Stack, stacked bool) gitops.Health {
+	switch status {
+	case ekstypes.ClusterStatusActive:
+		if stacked && stackMoving(s) && !stackDone(s) {
+			return gitops.Health{Status: gitops.Progressing, Message: stackSays(s)}
+		}
+		return gitops.Health{Status: gitops.Ready}
+	case ekstypes.ClusterStatusCreating, ekstypes.ClusterStatusUpdating, ekstypes.ClusterStatusPending:
+		return gitops.Health{Status: gitops.Progressing, Message: "the control plane is " + string(status)}
+	case ekstypes.ClusterStatusDeleting:
+		return gitops.Health{Status: gitops.Terminating, Message: "the control plane is " + string(status)}
+	case ekstypes.ClusterStatusFailed:
+		return gitops.Health{Status: gitops.Failed, Message: "the control plane is " + string(status)}
+	}
+	return gitops.Health{Status: gitops.Unknown, Message: "the control plane is " + string(status)}
+}
+
+func managedHealth(n *ekstypes.Nodegroup) gitops.Health {
+	says := "the nodegroup is " + string(n.Status)
+	if issue := healthOf(n); issue != "" {
+		says += ": " + issue
+	}
+	switch n.Status {
+	case ekstypes.NodegroupStatusActive:
+		return gitops.Health{Status: gitops.Ready}
+	case ekstypes.NodegroupStatusCreating, ekstypes.NodegroupStatusUpdating:
+		return gitops.Health{Status: gitops.Progressing, Message: says}
+	case ekstypes.NodegroupStatusDeleting:
+		return gitops.Health{Status: gitops.Terminating, Message: says}
+	case ekstypes.NodegroupStatusCreateFailed, ekstypes.NodegroupStatusDeleteFailed, ekstypes.NodegroupStatusDegraded:
+		return gitops.Health{Status: gitops.Failed, Message: says}
+	}
+	return gitops.Health{Status: gitops.Unknown, Message: says}
+}
+
+// addonHealth tells how far an addon is. DEGRADED is what an addon is while it waits for nodes, so it is progress, not
+// failure.
+func (c *Config) addonHealth(w *world, name string) gitops.Health {
+	a := w.Addons[name]
+	if a == nil {
+		return gitops.Health{Status: gitops.Absent}
+	}
+	says := "the addon is " + string(a.Status)
+	if a.Health != nil && len(a.Health.Issues) > 0 {
+		says += fmt.Sprintf(": %s: %s", a.Health.Issues[0].Code, aws.ToString(a.Health.Issues[0].Message))
+	}
+	switch a.Status {
+	case ekstypes.AddonStatusActive:
+		return gitops.Health{Status: gitops.Ready}
+	case ekstypes.AddonStatusCreating, ekstypes.AddonStatusUpdating, ekstypes.AddonStatusDegraded:
+		return gitops.Health{Status: gitops.Progressing, Message: says}
+	case ekstypes.AddonStatusDeleting:
+		return gitops.Health{Status: gitops.Terminating, Message: says}
+	case ekstypes.AddonStatusCreateFailed, ekstypes.AddonStatusUpdateFailed, ekstypes.AddonStatusDeleteFailed:
+		return gitops.Health{Status: gitops.Failed, Message: says}
+	}
+	return gitops.Health{Status: gitops.Unknown, Message: says}
+}
+
+// roleHealth tells how far the stack of a role is.
+func (c *Config) roleHealth(w *world, stack string) gitops.Health {
+	s, ok := w.Stacks[stack]
+	switch {
+	case !ok:
+		return gitops.Health{Status: gitops.Absent}
+	case stackLeaving(s):
+		return gitops.Health{Status: gitops.Terminating, Message: stackSays(s)}
+	case stackUseless(s), s.StackStatus == cfntypes.StackStatusUpdateRollbackFailed:
+		return gitops.Health{Status: gitops.Failed, Message: w.why(s)}
+	case stackDone(s):
+		return gitops.Health{Status: gitops.Ready}
+	}
+	return gitops.Health{Status: gitops.Progressing, Message: stackSays(s)}
+}
+
+func addonTree(a *ekstypes.Addon) gitops.Tree {
+	return gitops.Tree{"name": aws.ToString(a.AddonName), "version": aws.ToString(a.AddonVersion)}
+}

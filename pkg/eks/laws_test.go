@@ -1,0 +1,147 @@
+package eks
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// drawConfig draws a ClusterConfig as text.
+func drawConfig(t *rapid.T, label string) string {
+	var b strings.Builder
+	yes := func(what string) bool { return rapid.Bool().Draw(t, label+what) }
+	b.WriteString("apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata:\n  name: dev\n  region: eu-west-1\n  version: \"1.34\"\n")
+	if yes("tags") {
+		fmt.Fprintf(&b, "  tags: {team: %s}\n", rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+"team"))
+	}
+	fmt.Fprintf(&b, "iam:\n  withOIDC: %v\n", yes("oidc"))
+	if yes("logging") {
+		b.WriteString("cloudWatch: {clusterLogging: {enableTypes: [audit]}}\n")
+	}
+	for _, kind := range []string{"managedNodeGroups", "nodeGroups"} {
+		names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID[string]).Draw(t, label+kind)
+		if len(names) > 0 {
+			b.WriteString(kind + ":\n")
+		}
+		for _, name := range names {
+			pool := label + kind + name
+			fmt.Fprintf(&b, "- name: %s%s\n  instanceType: %s\n", kind[:1], name, rapid.SampledFrom([]string{"m5.large", "c6i.large"}).Draw(t, pool+"type"))
+			if yes(pool + "size") {
+				n := rapid.IntRange(1, 5).Draw(t, pool+"desired")
+				fmt.Fprintf(&b, "  desiredCapacity: %d\n  minSize: %d\n  maxSize: %d\n", n, rapid.IntRange(0, n).Draw(t, pool+"min"), rapid.IntRange(n, 9).Draw(t, pool+"max"))
+			}
+			if yes(pool + "labels") {
+				fmt.Fprintf(&b, "  labels: {k: %s}\n", rapid.SampledFrom([]string{"x", "y"}).Draw(t, pool+"label"))
+			}
+			if yes(pool + "taints") {
+				b.WriteString("  taints: [{key: k, value: v, effect: NoSchedule}]\n")
+			}
+			if yes(pool + "volume") {
+				fmt.Fprintf(&b, "  volumeSize: %d\n", rapid.IntRange(20, 22).Draw(t, pool+"size"))
+			}
+		}
+	}
+	return b.String()
+}
+
+func parsed(t *rapid.T, body string) *Config {
+	cfg, problems := load("c.yaml", []byte(body))
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems[0], body)
+	}
+	return cfg
+}
+
+func build(seen gitops.Observed) plan.Plan {
+	return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: seen})
+}
+
+// TestLawConvergence: what is live as git says needs nothing, whatever git says.
+func TestLawConvergence(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		body := drawConfig(rt, "")
+		cfg := parsed(rt, body)
+		p := build(cfg.observe(worldOf(t, cfg), false))
+		if len(p.Changes) != 0 || !p.Complete {
+			rt.Fatalf("%s\n%s", body, describe(nil, p))
+		}
+	})
+}
+
+// TestLawDeterminism: the same git and the same world give the same plan, and looking changes neither.
+func TestLawDeterminism(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		was, is := parsed(rt, drawConfig(rt, "was ")), parsed(rt, drawConfig(rt, "is "))
+		w := worldOf(t, was)
+		before, err := json.Marshal([]any{w, is.full, is.Written})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		first, second := build(is.observe(w, false)), build(is.observe(w, false))
+		if first.ID != second.ID {
+			rt.Fatalf("%s\n%s", describe(nil, first), describe(nil, second))
+		}
+		after, err := json.Marshal([]any{w, is.full, is.Written})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if string(before) != string(after) {
+			rt.Fatal("observing changed its input")
+		}
+	})
+}
+
+// TestLawSuccessor: however often it is computed, and whatever else is live, a replacement has one successor with one name
+// that differs from every live one; and once that successor is live, it is the target.
+func TestLawSuccessor(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		was, is := parsed(rt, drawConfig(rt, "was ")), parsed(rt, drawConfig(rt, "is "))
+		w := worldOf(t, was)
+		for _, want := range is.nodegroups() {
+			line := is.lineup(w, want)
+			if len(line.staying()) == 0 {
+				continue
+			}
+			if line.target != nil || w.Groups[line.name] != nil || line.name == want.name {
+				rt.Fatalf("%s is to be replaced under the name %s by %+v", want.name, line.name, line.target)
+			}
+			groupIn(w, is, want, line.name, 1)
+			again := is.lineup(w, want)
+			if again.target == nil || again.target.Name != line.name || len(again.staying()) != len(line.staying()) {
+				rt.Fatalf("the successor %s of %s is not the target: %+v", line.name, want.name, again)
+			}
+		}
+	})
+}
+
+// TestLawOwned: nothing is ever deleted that does not carry the cluster's tags or the mark of this product.
+func TestLawOwned(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		was, is := parsed(rt, drawConfig(rt, "was ")), parsed(rt, drawConfig(rt, "is "))
+		w := worldOf(t, was)
+		for _, g := range w.Groups {
+			if rapid.Bool().Draw(rt, "foreign "+g.Name) {
+				delete(w.Stacks, *g.Stack.StackName)
+				g.Stack = nil
+			}
+		}
+		for _, c := range build(is.observe(w, false)).Changes {
+			if c.Action != plan.Delete && c.Action != plan.Replace {
+				continue
+			}
+			if g := w.Groups[c.Ref.Name]; c.Ref.Kind != KindNodegroup || g == nil || g.Stack == nil {
+				rt.Fatalf("%s %s is not ours", c.Action, c.Ref)
+			}
+		}
+	})
+}

@@ -1,0 +1,325 @@
+package eks
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+const issuerURL = "https://oidc.eks.eu-west-1.amazonaws.com/id/ABC"
+
+// worldOf is a world in which everything of a config is live as the config says: what AWS would show after creation.
+func worldOf(t *testing.T, cfg *Config) *world {
+	t.Helper()
+	w := newWorld()
+	w.Account, w.Partition, w.Provider = "111122223333", "aws", api.IsEnabled(cfg.full.IAM.WithOIDC)
+	version := cfg.full.Metadata.Version
+	tags := map[string]string{api.ClusterNameTag: cfg.Name, "Name": "eksctl-dev-cluster/ControlPlane", "costcenter": "company"}
+	for k, v := range cfg.full.Metadata.Tags {
+		tags[k] = v
+	}
+	w.Cluster = &ekstypes.Cluster{
+		Name: &cfg.Name, Arn: aws.String("arn:aws:eks:eu-west-1:111122223333:cluster/" + cfg.Name), Version: &version, Status: ekstypes.ClusterStatusActive, Tags: tags,
+		Endpoint: aws.String("https://api.example"), CertificateAuthority: &ekstypes.Certificate{Data: aws.String("Q0E=")}, RoleArn: aws.String("arn:role"),
+		Identity: &ekstypes.Identity{Oidc: &ekstypes.OIDC{Issuer: aws.String(issuerURL)}},
+		ResourcesVpcConfig: &ekstypes.VpcConfigResponse{
+			VpcId: aws.String("vpc-1"), ClusterSecurityGroupId: aws.String("sg-1"), PublicAccessCidrs: append([]string{}, orAnywhere(cfg.full.VPC.PublicAccessCIDRs)...),
+			EndpointPublicAccess: aws.ToBool(cfg.full.VPC.ClusterEndpoints.PublicAccess), EndpointPrivateAccess: aws.ToBool(cfg.full.VPC.ClusterEndpoints.PrivateAccess),
+		},
+		KubernetesNetworkConfig: &ekstypes.KubernetesNetworkConfigResponse{IpFamily: ekstypes.IpFamilyIpv4, ServiceIpv4Cidr: aws.String("10.100.0.0/16")},
+	}
+	if cfg.full.HasClusterCloudWatchLogging() {
+		w.Cluster.Logging = cfg.logging()
+		w.Retention = aws.Int32(int32(cfg.retention()))
+	}
+	stackIn(w, cfg, clusterStack(cfg.Name), mergeTags(cfg.full.Metadata.Tags, map[string]string{api.ClusterOIDCEnabledTag: "true"}), map[string]string{
+		"SubnetsPrivate": "subnet-a,subnet-b", "SubnetsPublic": "subnet-c,subnet-d",
+	}, nil)
+	for _, g := range cfg.nodegroups() {
+		groupIn(w, cfg, g, g.name, 1)
+	}
+	for _, a := range cfg.addons() {
+		live := &ekstypes.Addon{AddonName: aws.String(a.want.Name), AddonVersion: aws.String("v1.2.3-eksbuild.1"), Status: ekstypes.AddonStatusActive}
+		if a.want.Version != "" {
+			live.AddonVersion = aws.String(a.want.Version)
+		}
+		if a.want.ConfigurationValues != "" {
+			live.ConfigurationValues = aws.String(a.want.ConfigurationValues)
+		}
+		w.Addons[a.want.Name] = live
+	}
+	w.Accounts = map[string]serviceAccount{}
+	for _, sa := range cfg.full.IAM.ServiceAccounts {
+		r, err := cfg.accountRole(w, sa)
+		roleIn(t, w, cfg, r, err)
+		w.Accounts[sa.NameString()] = serviceAccount{Found: true, Annotations: map[string]string{api.AnnotationEKSRoleARN: "arn:" + r.stack}}
+	}
+	for i := range cfg.full.IAM.PodIdentityAssociations {
+		p := &cfg.full.IAM.PodIdentityAssociations[i]
+		r, err := cfg.podRole(p)
+		roleIn(t, w, cfg, r, err)
+		w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: aws.String("arn:" + r.stack)}
+	}
+	return w
+}
+
+func orAnywhere(cidrs []string) []string {
+	if len(cidrs) == 0 {
+		return []string{"0.0.0.0/0"}
+	}
+	return cidrs
+}
+
+func mergeTags(maps ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range maps {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func stackIn(w *world, cfg *Config, name string, tags, outputs map[string]string, template gitops.Tree) *cfntypes.Stack {
+	s := cfntypes.Stack{StackName: &name, StackId: aws.String("arn:stack/" + name), StackStatus: cfntypes.StackStatusCreateComplete, CreationTime: aws.Time(time.Unix(1_700_000_000+int64(len(w.Stacks)), 0))}
+	for k, v := range mergeTags(tags, map[string]string{api.ClusterNameTag: cfg.Name}) {
+		s.Tags = append(s.Tags, cfntypes.Tag{Key: aws.String(k), Value: aws.String(v)})
+	}
+	for k, v := range outputs {
+		s.Outputs = append(s.Outputs, cfntypes.Output{OutputKey: aws.String(k), OutputValue: aws.String(v)})
+	}
+	w.Stacks[name] = s
+	if template != nil {
+		w.Templates[name] = template
+	}
+	return &s
+}
+
+func roleIn(t *testing.T, w *world, cfg *Config, r role, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	template, err := r.template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stackIn(w, cfg, r.stack, r.tags, map[string]string{roleOutput: "arn:" + r.stack}, template)
+}
+
+// groupIn puts a nodegroup of the config into the world under a name of its own, with nodes in service.
+func groupIn(w *world, cfg *Config, g nodegroup, name string, size int32) *group {
+	base := g.base()
+	if base.DesiredCapacity != nil {
+		size = int32(*base.DesiredCapacity)
+	}
+	lo, hi, now := size, size, size
+	for _, s := range []struct {
+		from *int
+		to   *int32
+	}{{base.MinSize, &lo}, {base.MaxSize, &hi}, {base.DesiredCapacity, &now}} {
+		if s.from != nil {
+			*s.to = int32(*s.from)
+		}
+	}
+	kind := api.NodeGroupTypeManaged
+	if g.self != nil {
+		kind = api.NodeGroupTypeUnmanaged
+	}
+	recorded := cfg.wantedGroup(g)
+	stack := stackIn(w, cfg, nodegroupStack(cfg.Name, name), map[string]string{
+		tagNodegroup: name, tagUserName: g.name, api.NodeGroupTypeTag: string(kind),
+	}, nil, gitops.Tree{"Metadata": gitops.Tree{tagUserName: recorded}})
+	scaling := &astypes.AutoScalingGroup{AutoScalingGroupName: aws.String("asg-" + name), MinSize: &lo, MaxSize: &hi, DesiredCapacity: &now}
+	for i := range now {
+		scaling.Instances = append(scaling.Instances, astypes.Instance{InstanceId: aws.String(fmt.Sprintf("i-%s-%d", name, i)), LifecycleState: astypes.LifecycleStateInService})
+	}
+	for k, v := range gitops.StringsAt(recorded, "tags") {
+		scaling.Tags = append(scaling.Tags, astypes.TagDescription{Key: aws.String(k), Value: aws.String(v)})
+	}
+	out := &group{Name: name, User: g.name, Managed: g.managed != nil, Stack: stack, Scaling: scaling, Recorded: recorded}
+	kindOf := base.InstanceType
+	if kindOf == "" {
+		kindOf = api.DefaultNodeType
+	}
+	if g.managed != nil {
+		out.Nodegroup = &ekstypes.Nodegroup{
+			NodegroupName: aws.String(name), NodegroupArn: aws.String("arn:ng/" + name), Status: ekstypes.NodegroupStatusActive, Version: w.Cluster.Version,
+			InstanceTypes: g.managed.InstanceTypeList(), AmiType: ekstypes.AMITypesAl2023X8664Standard, CapacityType: ekstypes.CapacityTypesOnDemand,
+			ScalingConfig: &ekstypes.NodegroupScalingConfig{MinSize: &lo, MaxSize: &hi, DesiredSize: &now}, Labels: mergeTags(base.Labels), Tags: mergeTags(base.Tags, cfg.full.Metadata.Tags),
+		}
+		if out.Nodegroup.InstanceTypes == nil || out.Nodegroup.InstanceTypes[0] == "" {
+			out.Nodegroup.InstanceTypes = []string{kindOf}
+		}
+		for _, taint := range g.managed.Taints {
+			out.Nodegroup.Taints = append(out.Nodegroup.Taints, ekstypes.Taint{Key: aws.String(taint.Key), Value: aws.String(taint.Value), Effect: ekstypes.TaintEffectNoSchedule})
+		}
+	} else {
+		out.Launch = &ec2types.ResponseLaunchTemplateData{InstanceType: ec2types.InstanceType(kindOf)}
+	}
+	w.Groups[name] = out
+	return out
+}
+
+// situations are what may have happened to a world that was as git says; the golden files bring the git that is compared.
+func situations() map[string]func(*Config, *world) {
+	return map[string]func(*Config, *world){
+		"converged": func(*Config, *world) {},
+		"nothing-there": func(_ *Config, w *world) {
+			*w = *newWorld()
+		},
+		"drift": func(_ *Config, w *world) {
+			w.Groups["system"].Nodegroup.ScalingConfig.DesiredSize = aws.Int32(9)
+			w.Groups["system"].Nodegroup.ScalingConfig.MaxSize = aws.Int32(9)
+			w.Groups["system"].Nodegroup.Labels["surprise"] = "x"
+			w.Groups["batch"].Scaling.DesiredCapacity = aws.Int32(0)
+			w.Cluster.ResourcesVpcConfig.PublicAccessCidrs = []string{"0.0.0.0/0"}
+			w.Cluster.Tags["team"] = "other"
+			w.Addons["coredns"].ConfigurationValues = aws.String(`{"replicaCount": 1}`)
+			delete(w.Addons, "metrics-server")
+			w.Provider = false
+			delete(w.Associations, "external-dns/external-dns")
+			w.Accounts["apps/s3"] = serviceAccount{Found: true, Annotations: map[string]string{api.AnnotationEKSRoleARN: "arn:elsewhere"}}
+		},
+		"adopted": func(_ *Config, w *world) {
+			// What eksctl made carries no mark of ours, and its stacks record nothing.
+			for name, g := range w.Groups {
+				g.Recorded = nil
+				s := *g.Stack
+				s.Tags = slices.DeleteFunc(slices.Clone(s.Tags), func(t cfntypes.Tag) bool { return *t.Key == tagUserName })
+				g.Stack = &s
+				w.Stacks["eksctl-dev-nodegroup-"+name] = s
+			}
+		},
+		"litter": func(cfg *Config, w *world) {
+			want, _ := cfg.nodegroup("system")
+			groupIn(w, cfg, want, "system-12345", 1).Stack.StackStatus = cfntypes.StackStatusRollbackComplete
+		},
+		"git-changed": func(*Config, *world) {},
+		"replace":     func(*Config, *world) {},
+		"to-self":     func(*Config, *world) {},
+		"upgrade":     func(*Config, *world) {},
+		"downgrade":   func(*Config, *world) {},
+		"removed":     func(_ *Config, w *world) { w.Addons["aws-ebs-csi-driver"].Tags = map[string]string{tagMade: "dev"} },
+		"foreign-stack": func(cfg *Config, w *world) {
+			delete(w.Stacks, clusterStack(cfg.Name))
+			w.Strangers[clusterStack(cfg.Name)] = true
+		},
+		"foreign-made": func(cfg *Config, w *world) { delete(w.Stacks, clusterStack(cfg.Name)) },
+		"foreign-group": func(_ *Config, w *world) {
+			w.Groups["system"].Stack = nil
+			delete(w.Stacks, "eksctl-dev-nodegroup-system")
+		},
+		"immutable": func(*Config, *world) {},
+		"cluster-coming": func(cfg *Config, w *world) {
+			stack := w.Stacks[clusterStack(cfg.Name)]
+			stack.StackStatus = cfntypes.StackStatusCreateInProgress
+			*w = *newWorld()
+			w.Stacks[clusterStack(cfg.Name)] = stack
+		},
+		"stack-failed": func(cfg *Config, w *world) {
+			stack := w.Stacks[clusterStack(cfg.Name)]
+			stack.StackStatus = cfntypes.StackStatusRollbackComplete
+			*w = *newWorld()
+			w.Stacks[clusterStack(cfg.Name)] = stack
+		},
+		"cluster-lost": func(_ *Config, w *world) { w.Cluster = nil },
+		"replacing":    nil, "reverted": nil, "old-leaving": nil, "teardown": nil,
+	}
+}
+
+// TestObserve compares git with worlds, and shows the plan that comes of it. Every file has the ClusterConfig that was
+// applied (before.yaml) and, where git changed since, the one that is compared (after.yaml).
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	goldens(t, "testdata/observe/*.txtar", "plan", func(t *testing.T, files map[string]string) string {
+		before := mustLoad(t, files["before.yaml"])
+		after := before
+		if body, ok := files["after.yaml"]; ok {
+			after = mustLoad(t, body)
+		}
+		w := worldOf(t, before)
+		name := strings.TrimSpace(files["situation"])
+		switch name {
+		case "replacing", "reverted", "old-leaving":
+			want, _ := after.nodegroup("system")
+			successor := after.nextName(w, want, []*group{w.Groups["system"]})
+			groupIn(w, after, want, successor, 1)
+			if name == "old-leaving" {
+				w.Groups["system"].Stack.StackStatus = cfntypes.StackStatusDeleteInProgress
+			}
+			if name == "reverted" {
+				after = before
+			}
+		case "teardown":
+		default:
+			happened, ok := situations()[name]
+			if !ok {
+				t.Fatalf("situation %q is not known", name)
+			}
+			happened(before, w)
+		}
+		seen := after.observe(w, name == "teardown")
+		return describe(seen, plan.Build(plan.Input{Desired: gitops.Desired{Cluster: after.Name}, Observed: seen}))
+	})
+}
+
+func mustLoad(t testing.TB, body string) *Config {
+	t.Helper()
+	cfg, problems := load("cluster.yaml", []byte(body))
+	for _, p := range problems {
+		t.Error(p)
+	}
+	if cfg == nil {
+		t.FailNow()
+	}
+	return cfg
+}
+
+// describe shows a plan as lines: action, ref, position, why, the observation's needs, then its edits.
+func describe(seen gitops.Observed, p plan.Plan) string {
+	var out strings.Builder
+	for _, problem := range p.Problems {
+		fmt.Fprintln(&out, "!", problem.Error())
+	}
+	changes := slices.Clone(p.Changes)
+	slices.SortFunc(changes, func(a, b plan.Change) int { return a.Ref.Compare(b.Ref) })
+	for _, c := range changes {
+		fmt.Fprintf(&out, "%s %s (%s)", c.Action.Symbol(), c.Ref.Label(), c.From.Position)
+		if c.Why != "" {
+			fmt.Fprintf(&out, " # %s", c.Why)
+		}
+		fmt.Fprintln(&out)
+		if c.Action == plan.Delete {
+			for _, n := range seen[c.Ref].Needs {
+				fmt.Fprintf(&out, "    after %s\n", n.Label())
+			}
+		}
+		for _, e := range c.Edits {
+			fmt.Fprintf(&out, "    %s: %s -> %s\n", e.Path, compact(e.Before), compact(e.After))
+		}
+	}
+	fmt.Fprintf(&out, "%d unchanged\n", p.Unchanged)
+	return out.String()
+}
+
+func compact(v any) string {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(body)
+}

@@ -1,0 +1,62 @@
+package eks
+
+import (
+	"strings"
+
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Kinds of refs in the EKS domain. Namespace is always the cluster's name.
+const (
+	KindCluster          = "Cluster"
+	KindNodegroup        = "Nodegroup"
+	KindAddon            = "Addon"
+	KindIdentityProvider = "IdentityProvider"
+	// KindServiceAccount is an IAM role for a service account (IRSA): Name is "namespace/name".
+	KindServiceAccount = "ServiceAccount"
+	// KindPodIdentity is a pod identity association: Name is "namespace/serviceaccount".
+	KindPodIdentity = "PodIdentityAssociation"
+	// KindStack is any other CloudFormation stack of the cluster; it appears only in a teardown.
+	KindStack = "Stack"
+)
+
+// providerName is the name of the one identity provider that is managed: the cluster's own issuer in IAM.
+const providerName = "oidc"
+
+func ref(cluster, kind, name string) gitops.Ref {
+	return gitops.Ref{Domain: gitops.EKS, Kind: kind, Namespace: cluster, Name: name}
+}
+
+func (c *Config) ref(kind, name string) gitops.Ref { return ref(c.Name, kind, name) }
+
+// Stack and resource tags. The first group is eksctl's (facts of v0.225.0, pkg/cfn/manager); the second is this product's.
+const (
+	tagNodegroup   = api.NodeGroupNameTag
+	tagIRSA        = api.IAMServiceAccountNameTag
+	tagPodIdentity = api.PodIdentityAssociationNameTag
+	tagAddon       = api.AddonNameTag
+
+	// tagUserName holds the name that the file gives a nodegroup whose own name is a generated one.
+	tagUserName = "eks-gitops.io/nodegroup"
+	// tagMade marks what this product made where eksctl leaves no mark of its own (EKS addons).
+	tagMade = "eks-gitops.io/cluster"
+)
+
+// Names of stacks, as eksctl makes them.
+func stackPrefix(cluster string) string  { return "eksctl-" + cluster + "-" }
+func clusterStack(cluster string) string { return stackPrefix(cluster) + "cluster" }
+func nodegroupStack(cluster, name string) string {
+	return stackPrefix(cluster) + "nodegroup-" + name
+}
+func irsaStack(cluster, namespaced string) string {
+	return stackPrefix(cluster) + "addon-iamserviceaccount-" + strings.Replace(namespaced, "/", "-", 1)
+}
+func podIdentityStack(cluster, namespaced string) string {
+	return stackPrefix(cluster) + "podidentityrole-" + strings.Replace(namespaced, "/", "-", 1)
+}
+func addonStack(cluster, addon string) string { return stackPrefix(cluster) + "addon-" + addon }
+func addonIdentityStack(cluster, addon, account string) string {
+	return addonStack(cluster, addon) + "-podidentityrole-" + account
+}

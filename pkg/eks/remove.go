@@ -1,0 +1,165 @@
+package eks
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eks"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// remove takes the next step of deleting a ref.
+func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	switch r.Kind {
+	case KindNodegroup:
+		return c.removeGroups(ctx, cfg, w, r)
+	case KindAddon:
+		if a := w.Addons[r.Name]; a != nil {
+			if cfg.addonHealth(w, r.Name).Status == gitops.Terminating {
+				return nil
+			}
+			return c.deleteAddon(ctx, cfg, r.Name)
+		}
+		return c.removeStacks(ctx, cfg, w, c.addonStacks(w, r.Name))
+	case KindServiceAccount:
+		return c.removeAccount(ctx, cfg, w, r)
+	case KindPodIdentity:
+		if a := w.Associations[r.Name]; a != nil {
+			_, err := c.aws.eks.DeletePodIdentityAssociation(ctx, &eks.DeletePodIdentityAssociationInput{ClusterName: &cfg.Name, AssociationId: a.AssociationId})
+			if err != nil && !absent(err) {
+				return err
+			}
+		}
+		return c.removeStacks(ctx, cfg, w, []string{podIdentityStack(cfg.Name, r.Name)})
+	case KindIdentityProvider:
+		if !w.Provider {
+			return nil
+		}
+		_, err := c.aws.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(providerARN(w))})
+		if absent(err) {
+			return nil
+		}
+		return err
+	case KindCluster:
+		return c.removeStacks(ctx, cfg, w, []string{clusterStack(cfg.Name)})
+	}
+	return c.removeStacks(ctx, cfg, w, []string{r.Name})
+}
+
+func (c *Cloud) removeStacks(ctx context.Context, cfg *Config, w *world, names []string) error {
+	for _, name := range names {
+		if s, ok := w.Stacks[name]; ok {
+			if err := c.deleteStack(ctx, cfg, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// removeGroups empties and deletes every generation of a nodegroup, one after the other.
+func (c *Cloud) removeGroups(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
+		g := w.Groups[name]
+		if g.User != r.Name || g.leaving() {
+			continue
+		}
+		return c.dismissGroup(ctx, cfg, g, r)
+	}
+	return nil
+}
+
+// removeAccount deletes the role of a service account, and the service account when it still uses that role: one that
+// somebody pointed elsewhere is somebody's.
+func (c *Cloud) removeAccount(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	s, ok := w.Stacks[irsaStack(cfg.Name, r.Name)]
+	if !ok {
+		return nil
+	}
+	namespace, name, _ := strings.Cut(r.Name, "/")
+	if c.ServiceAccounts != nil && !c.Teardown && w.Cluster != nil && !stackLeaving(s) {
+		seen := c.readAccount(ctx, namespace, name)
+		if seen.Err != "" {
+			return gitops.Errorf(gitops.Unreachable, "reading the service account: %s", seen.Err)
+		}
+		if arn := output(s, roleOutput); seen.Found && arn != "" && seen.Annotations[api.AnnotationEKSRoleARN] == arn {
+			if err := c.ServiceAccounts.DeleteServiceAccount(ctx, namespace, name); err != nil {
+				return err
+			}
+		}
+	}
+	return c.deleteStack(ctx, cfg, s)
+}
+
+// addonStacks are the stacks of the roles of an addon.
+func (c *Cloud) addonStacks(w *world, name string) []string {
+	var out []string
+	for _, stack := range slices.Sorted(maps.Keys(w.Stacks)) {
+		if tag(w.Stacks[stack], tagAddon) == name {
+			out = append(out, stack)
+		}
+	}
+	return out
+}
+
+// observeEnd observes everything of a cluster as no longer wanted. What nodes need goes after the nodes; what pods need
+// goes after their nodes too; the provider goes after the roles that trust it; the cluster goes last.
+func (c *Config) observeEnd(w *world, out gitops.Observed) {
+	gone := func(kind, name string, live gitops.Tree, needs []gitops.Ref) gitops.Ref {
+		r := c.ref(kind, name)
+		out[r] = gitops.Observation{Live: live, Owned: true, Needs: needs}
+		return r
+	}
+	var pools, roles, all []gitops.Ref
+	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
+		g := w.Groups[name]
+		r := c.ref(KindNodegroup, g.User)
+		if g.Stack == nil && !g.leaving() {
+			e := gitops.Errorf(gitops.Foreign, "nodegroup %s was not made by a stack of this cluster: delete it first, the cluster cannot go before it", g.Name)
+			out[r] = gitops.Observation{Err: e.On(r)}
+			continue
+		}
+		pools = append(pools, gone(KindNodegroup, g.User, g.tree(), nil))
+	}
+	pools = distinct(pools)
+	for _, name := range slices.Sorted(maps.Keys(w.Addons)) {
+		roles = append(roles, gone(KindAddon, name, addonTree(w.Addons[name]), pools))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Associations)) {
+		roles = append(roles, gone(KindPodIdentity, name, gitops.Tree{"name": name}, pools))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
+		s := w.Stacks[name]
+		switch {
+		case name == clusterStack(c.Name), tag(s, tagNodegroup) != "" && tag(s, api.NodeGroupTypeTag) != "":
+		case tag(s, tagIRSA) != "":
+			roles = append(roles, gone(KindServiceAccount, tag(s, tagIRSA), gitops.Tree{"stack": name}, pools))
+		case tag(s, tagPodIdentity) != "":
+			roles = append(roles, gone(KindPodIdentity, tag(s, tagPodIdentity), gitops.Tree{"stack": name}, pools))
+		case tag(s, tagAddon) != "":
+			roles = append(roles, gone(KindAddon, tag(s, tagAddon), gitops.Tree{"stack": name}, pools))
+		default:
+			roles = append(roles, gone(KindStack, name, gitops.Tree{"stack": name}, pools))
+		}
+	}
+	roles = distinct(roles)
+	all = slices.Concat(pools, roles)
+	if w.Provider {
+		all = append(all, gone(KindIdentityProvider, providerName, gitops.Tree{"withOIDC": true}, roles))
+	}
+	if _, ok := w.Stacks[clusterStack(c.Name)]; ok || w.Cluster != nil {
+		gone(KindCluster, c.Name, gitops.Tree{"metadata": gitops.Tree{"name": c.Name, "region": c.Region}}, all)
+	}
+}
+
+// distinct sorts refs and drops repetitions: a thing may have several stacks, and a nodegroup several generations.
+func distinct(refs []gitops.Ref) []gitops.Ref {
+	slices.SortFunc(refs, gitops.Ref.Compare)
+	return slices.Compact(refs)
+}

@@ -1,0 +1,274 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+
+	"github.com/eks-gitops/reconciler/internal/sim/aws"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/simtest"
+	simworld "github.com/eks-gitops/reconciler/internal/sim/aws/world"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// rig is one cluster's git, AWS (the simulator) and cluster API (a stand-in), and a Cloud between them.
+type rig struct {
+	*simtest.Sim
+	t     *testing.T
+	cloud *Cloud
+	kube  *kube
+	item  gitops.Item
+	inv   gitops.Inventory
+	// restart makes a new Cloud before every call, as if the process had been killed after the last one.
+	restart bool
+	// teardown plans the end of everything.
+	teardown bool
+	// tolerant goes on after a failure, as the engine does after its backoff.
+	tolerant bool
+	// did lists the calls that were made, for messages.
+	did []string
+}
+
+func newRig(t *testing.T, body string) *rig {
+	t.Helper()
+	return newRigOn(t, body, aws.Options{})
+}
+
+func newRigOn(t *testing.T, body string, o aws.Options) *rig {
+	t.Helper()
+	o.World = simworld.Options{Region: "eu-west-1", Seed: 7}
+	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
+	r.kube = &kube{accounts: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
+	r.git(body)
+	r.reboot()
+	return r
+}
+
+// git is a push.
+func (r *rig) git(body string) {
+	r.t.Helper()
+	item, problems := Read("clusters/dev/cluster.yaml", []byte(body))
+	if len(problems) > 0 {
+		r.t.Fatal(problems)
+	}
+	r.item = item
+}
+
+// reboot is a new process.
+func (r *rig) reboot() {
+	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, Now: r.Clock.Now, Teardown: r.teardown})
+}
+
+// config retries at once: the SDK closes a request's body when the answer is there, and on loopback the answer may be there
+// before the transport has seen the body's end, which breaks the connection.
+func (r *rig) config() sdk.Config {
+	cfg := r.Config()
+	cfg.Retryer = func() sdk.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.RateLimiter = 6, ratelimit.None
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		})
+	}
+	return cfg
+}
+
+// plan looks and plans.
+func (r *rig) plan() plan.Plan {
+	r.t.Helper()
+	if r.restart {
+		r.reboot()
+	}
+	d := gitops.Desired{Cluster: "dev", Items: []gitops.Item{r.item}}
+	seen, err := r.cloud.Observe(r.t.Context(), d, r.inv)
+	for try := 0; err != nil && r.tolerant && try < 50; try++ {
+		seen, err = r.cloud.Observe(r.t.Context(), d, r.inv)
+	}
+	if err != nil {
+		r.t.Fatalf("observing: %v\nafter\n%s", err, strings.Join(r.did, "\n"))
+	}
+	return plan.Build(plan.Input{Desired: d, Observed: seen, Inventory: r.inv})
+}
+
+// tick lets AWS go on for a while.
+func (r *rig) tick() {
+	r.t.Helper()
+	r.Clock.Move(30 * time.Second)
+	if err := r.World.Advance(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) apply(c plan.Change) error {
+	r.did = append(r.did, fmt.Sprintf("%s %s", c.Action, c.Ref))
+	return r.cloud.Apply(r.t.Context(), c)
+}
+
+// converge carries plans out until one is empty, the way the engine does: what needs nothing starts, what is ready lets
+// others start, and what asks for a step gets one. With restart, every single call is made by a new process with a new
+// plan. Every change goes ahead, as if approved.
+func (r *rig) converge() {
+	r.t.Helper()
+	for began := r.Clock.Now(); ; {
+		p := r.plan()
+		for _, problem := range p.Problems {
+			if !r.tolerant && !problem.Reason.Note() {
+				r.t.Fatalf("%v\nafter\n%s", problem, strings.Join(r.did, "\n"))
+			}
+		}
+		if p.Empty() || (len(p.Changes) == 0 && p.Complete) {
+			return
+		}
+		if r.Clock.Now().Sub(began) > 6*time.Hour {
+			r.t.Fatalf("not converged in six hours:\n%s\nafter\n%s", describe(nil, p), strings.Join(r.did, "\n"))
+		}
+		if r.restart {
+			r.step(p)
+		} else {
+			r.run(p)
+		}
+	}
+}
+
+// step applies what can start of a plan, each change once, and forgets.
+func (r *rig) step(p plan.Plan) {
+	r.t.Helper()
+	open := map[gitops.Ref]bool{}
+	for _, c := range p.Changes {
+		open[c.Ref] = true
+	}
+	for _, c := range p.Changes {
+		if slices.ContainsFunc(c.Needs, func(n gitops.Ref) bool { return open[n] && n != c.Ref }) {
+			continue
+		}
+		if err := r.apply(c); err != nil && !r.tolerant {
+			r.t.Fatalf("%s %s: %v\nafter\n%s", c.Action, c.Ref, err, strings.Join(r.did, "\n"))
+		}
+	}
+	r.tick()
+}
+
+// run carries one plan out to its end.
+func (r *rig) run(p plan.Plan) {
+	r.t.Helper()
+	done, started := map[gitops.Ref]bool{}, map[gitops.Ref]bool{}
+	open := map[gitops.Ref]bool{}
+	for _, c := range p.Changes {
+		open[c.Ref] = true
+	}
+	again := map[gitops.Ref]bool{}
+	for began := r.Clock.Now(); len(done) < len(p.Changes); r.tick() {
+		if r.Clock.Now().Sub(began) > 6*time.Hour {
+			r.t.Fatalf("the plan is not done in six hours; done: %v\n%s\nafter\n%s", slices.Collect(maps.Keys(done)), describe(nil, p), strings.Join(r.did, "\n"))
+		}
+		for _, c := range p.Changes {
+			waits := slices.ContainsFunc(c.Needs, func(n gitops.Ref) bool { return open[n] && !done[n] && n != c.Ref })
+			if done[c.Ref] || waits {
+				continue
+			}
+			if !started[c.Ref] || again[c.Ref] {
+				if err := r.apply(c); err != nil {
+					if r.tolerant {
+						continue
+					}
+					r.t.Fatalf("%s %s: %v\nafter\n%s", c.Action, c.Ref, err, strings.Join(r.did, "\n"))
+				}
+				started[c.Ref] = true
+			}
+			h, err := r.cloud.Ready(r.t.Context(), c.Ref)
+			if err != nil {
+				if r.tolerant {
+					continue
+				}
+				r.t.Fatalf("looking at %s: %v", c.Ref, err)
+			}
+			again[c.Ref] = h.Step
+			r.did = append(r.did, fmt.Sprintf("   %s: %s %s", c.Ref.Label(), h.Status, h.Message))
+			goal := gitops.Ready
+			if c.Action == plan.Delete {
+				goal = gitops.Absent
+			}
+			done[c.Ref] = h.Status == goal
+			if h.Status == gitops.Failed {
+				r.t.Fatalf("%s %s failed: %s\nafter\n%s", c.Action, c.Ref, h.Message, strings.Join(r.did, "\n"))
+			}
+		}
+	}
+}
+
+// kube stands in for the cluster's API: a node is ready when its instance is there, and each node has pods to evict.
+type kube struct {
+	mu       sync.Mutex
+	accounts map[string]map[string]string
+	// pods are left to evict, by instance; budget keeps them from going.
+	pods     map[string]int
+	perNode  int
+	budget   string
+	cordoned map[string]bool
+	drained  []string
+	down     error
+}
+
+func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(instances), k.down
+}
+
+func (k *kube) DrainNodes(_ context.Context, instances []string) (int, string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	left := 0
+	for _, i := range instances {
+		if !k.cordoned[i] {
+			k.cordoned[i], k.pods[i] = true, k.perNode
+			k.drained = append(k.drained, i)
+		}
+		if k.pods[i] > 0 && k.budget == "" {
+			k.pods[i]--
+		}
+		left += k.pods[i]
+	}
+	return left, k.budget, k.down
+}
+
+func (k *kube) ReleaseNodes(_ context.Context, instances []string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, i := range instances {
+		delete(k.cordoned, i)
+	}
+	return k.down
+}
+
+func (k *kube) ServiceAccountAnnotations(_ context.Context, namespace, name string) (map[string]string, bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a, ok := k.accounts[namespace+"/"+name]
+	return maps.Clone(a), ok, k.down
+}
+
+func (k *kube) EnsureServiceAccount(_ context.Context, namespace, name string, _, annotations map[string]string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.down == nil {
+		k.accounts[namespace+"/"+name] = maps.Clone(annotations)
+	}
+	return k.down
+}
+
+func (k *kube) DeleteServiceAccount(_ context.Context, namespace, name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.accounts, namespace+"/"+name)
+	return k.down
+}

@@ -1,0 +1,239 @@
+package eks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// readStacks finds every stack of the cluster: one listing for what git no longer names, and an exact question for each,
+// because a listing carries neither tags nor outputs. Names that git wants are asked for even when the listing lacks them.
+func (c *Cloud) readStacks(ctx context.Context, cfg *Config, w *world) error {
+	p := cloudformation.NewListStacksPaginator(c.aws.cfn, &cloudformation.ListStacksInput{StackStatusFilter: liveStatuses()})
+	names, err := page(ctx, p.HasMorePages,
+		func(ctx context.Context) (*cloudformation.ListStacksOutput, error) { return p.NextPage(ctx) },
+		func(o *cloudformation.ListStacksOutput) []string {
+			var out []string
+			for _, s := range o.StackSummaries {
+				if name := aws.ToString(s.StackName); strings.HasPrefix(name, stackPrefix(cfg.Name)) {
+					out = append(out, name)
+				}
+			}
+			return out
+		})
+	if err != nil {
+		return err
+	}
+	names = append(names, cfg.stacks()...)
+	slices.Sort(names)
+	return c.refreshStacks(ctx, cfg, w, slices.Compact(names)...)
+}
+
+// refreshStacks asks for stacks by exact name and puts what it finds, or finds gone, into w.
+func (c *Cloud) refreshStacks(ctx context.Context, cfg *Config, w *world, names ...string) error {
+	found := make([]*cfntypes.Stack, len(names))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, name := range names {
+		g.Go(func() (err error) { found[i], err = c.readStack(gctx, name); return err })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, name := range names {
+		delete(w.Stacks, name)
+		delete(w.Strangers, name)
+		delete(w.Failures, name)
+		if found[i] == nil {
+			continue
+		}
+		if tag(*found[i], api.ClusterNameTag) != cfg.Name && tag(*found[i], api.OldClusterNameTag) != cfg.Name {
+			w.Strangers[name] = true
+			continue
+		}
+		w.Stacks[name] = *found[i]
+	}
+	return c.readTemplates(ctx, w, names)
+}
+
+// readStack gives nil when CloudFormation says that there is no such stack.
+func (c *Cloud) readStack(ctx context.Context, name string) (*cfntypes.Stack, error) {
+	out, err := c.aws.cfn.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	switch {
+	case absent(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	for _, s := range out.Stacks {
+		if s.StackStatus != cfntypes.StackStatusDeleteComplete {
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+// readTemplates reads the templates of the stacks whose content is compared, and the cause of failures. A template
+// changes only with its stack, so it is read once per stack and update.
+func (c *Cloud) readTemplates(ctx context.Context, w *world, names []string) error {
+	for _, name := range names {
+		s, ok := w.Stacks[name]
+		if !ok {
+			delete(w.Templates, name)
+			continue
+		}
+		if stackBroken(s) || strings.HasSuffix(string(s.StackStatus), "_FAILED") || s.StackStatus == cfntypes.StackStatusUpdateRollbackComplete {
+			cause, err := c.stackFailure(ctx, s)
+			if err != nil {
+				return err
+			}
+			w.Failures[name] = cause
+		}
+		if !worthReading(s) {
+			continue
+		}
+		t, err := c.template(ctx, s)
+		if err != nil {
+			return err
+		}
+		w.Templates[name] = t
+	}
+	return nil
+}
+
+// worthReading says that the stack's template is worth reading: it makes an IAM role, or it records what a nodegroup was
+// made from.
+func worthReading(s cfntypes.Stack) bool {
+	return tag(s, tagUserName) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != ""
+}
+
+// version of a stack: it changes whenever its template may have.
+func stackVersion(s cfntypes.Stack) string {
+	at := s.CreationTime
+	if s.LastUpdatedTime != nil {
+		at = s.LastUpdatedTime
+	}
+	return fmt.Sprintf("%s@%s@%s", aws.ToString(s.StackId), aws.ToTime(at).UTC(), s.StackStatus)
+}
+
+func (c *Cloud) template(ctx context.Context, s cfntypes.Stack) (gitops.Tree, error) {
+	key := stackVersion(s)
+	c.mu.Lock()
+	t, ok := c.templates[key]
+	c.mu.Unlock()
+	if ok {
+		return t, nil
+	}
+	out, err := c.aws.cfn.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: s.StackId})
+	if absent(err) {
+		return gitops.Tree{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t, err = parseTree([]byte(aws.ToString(out.TemplateBody))); err != nil {
+		return nil, fmt.Errorf("reading the template of stack %s: %w", aws.ToString(s.StackName), err)
+	}
+	c.mu.Lock()
+	c.templates[key] = t
+	c.mu.Unlock()
+	return t, nil
+}
+
+// stackFailure finds the first thing that went wrong in the stack's last operation.
+func (c *Cloud) stackFailure(ctx context.Context, s cfntypes.Stack) (string, error) {
+	out, err := c.aws.cfn.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: s.StackId})
+	if absent(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	cause := aws.ToString(s.StackStatusReason)
+	// Events come newest first. A failure that only says that another one cancelled it is no cause.
+	for _, e := range out.StackEvents {
+		reason := aws.ToString(e.ResourceStatusReason)
+		if strings.HasSuffix(string(e.ResourceStatus), "_FAILED") && reason != "" && !strings.Contains(reason, "cancelled") {
+			cause = fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), reason)
+		}
+		if aws.ToString(e.ResourceType) == "AWS::CloudFormation::Stack" && startsOperation(string(e.ResourceStatus)) && cause != "" {
+			break
+		}
+	}
+	return cause, nil
+}
+
+func startsOperation(status string) bool {
+	return status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS" || status == "DELETE_IN_PROGRESS"
+}
+
+// liveStatuses are all but DELETE_COMPLETE, which CloudFormation keeps listing for 90 days.
+func liveStatuses() []cfntypes.StackStatus {
+	all := cfntypes.StackStatus("").Values()
+	return slices.DeleteFunc(slices.Clone(all), func(s cfntypes.StackStatus) bool { return s == cfntypes.StackStatusDeleteComplete })
+}
+
+// parseTree decodes JSON into a Tree with int64 for whole numbers.
+func parseTree(body []byte) (gitops.Tree, error) {
+	var v any
+	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
+	}
+	t, ok := plain(v).(gitops.Tree)
+	if !ok {
+		return nil, fmt.Errorf("want an object")
+	}
+	return t, nil
+}
+
+// plain gives a decoded JSON value the types of a Tree.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(gitops.Tree, len(v))
+		for k, item := range v {
+			out[k] = plain(item)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = plain(v[i])
+		}
+		return out
+	case json.Number:
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		f, _ := v.Float64()
+		return f
+	}
+	return v
+}
+
+// treeOf gives a value of Go types the form of a Tree.
+func treeOf(v any) any {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	var out any
+	decoder := json.NewDecoder(strings.NewReader(string(body)))
+	decoder.UseNumber()
+	if decoder.Decode(&out) != nil {
+		return nil
+	}
+	return plain(out)
+}

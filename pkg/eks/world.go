@@ -1,0 +1,213 @@
+package eks
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// world is what AWS says about one cluster at one time. It is a value: a refresh makes a new one. Field names are
+// exported so that tests can write worlds as JSON.
+type world struct {
+	At time.Time
+	// Account and Partition are the caller's.
+	Account, Partition string
+	// Cluster is nil when EKS says that there is none.
+	Cluster *ekstypes.Cluster
+	// Stacks are the stacks that carry the cluster's tag, by name. Deleted ones are not in it.
+	Stacks map[string]cfntypes.Stack
+	// Strangers are stacks with a name of this cluster that do not carry its tag.
+	Strangers map[string]bool
+	// Templates are the templates of stacks whose content is compared, by stack name.
+	Templates map[string]gitops.Tree
+	// Groups are the nodegroups, by their own (physical) names.
+	Groups map[string]*group
+	Addons map[string]*ekstypes.Addon
+	// Associations are pod identity associations that no addon owns, by "namespace/serviceaccount".
+	Associations map[string]*ekstypes.PodIdentityAssociation
+	// Lent are the pod identity associations that addons own, by ARN.
+	Lent map[string]*ekstypes.PodIdentityAssociation
+	// Provider says whether IAM knows the cluster's issuer.
+	Provider bool
+	// Retention is the retention of the control plane's log group in days; nil when it was not asked for or there is none.
+	Retention *int32
+	// Accounts are service accounts of the cluster's API, by "namespace/name"; nil when the cluster was not asked.
+	Accounts map[string]serviceAccount
+	// Versions are the Kubernetes versions EKS offers, newest first, when they were needed.
+	Versions []clusterVersion
+	// Latest is the newest version of an addon for this cluster, for addons whose file says "latest".
+	Latest map[string]string
+	// Failures say why the last attempt of a stack failed, by stack name.
+	Failures map[string]string
+}
+
+// clusterVersion is one Kubernetes version that EKS offers.
+type clusterVersion struct {
+	Version string
+	Default bool
+}
+
+// serviceAccount is what the cluster's API says about a service account.
+type serviceAccount struct {
+	Found       bool
+	Annotations map[string]string
+	Err         string
+}
+
+// group is one live nodegroup, of either kind.
+type group struct {
+	// Name is its own name; User is the name that the file gives it.
+	Name, User string
+	Managed    bool
+	// Stack is nil when no stack of this cluster made it.
+	Stack *cfntypes.Stack
+	// Nodegroup is set for a managed group that EKS knows.
+	Nodegroup *ekstypes.Nodegroup
+	// Scaling is its Auto Scaling group, where there is one.
+	Scaling *astypes.AutoScalingGroup
+	// Launch is the content of its launch template, where there is one.
+	Launch *ec2types.ResponseLaunchTemplateData
+	// Recorded is what its stack's template says it was made from; nil when something else made it.
+	Recorded gitops.Tree
+}
+
+// clone copies the maps, so that a refresh can change its copy.
+func (w *world) clone() *world {
+	if w == nil {
+		return newWorld()
+	}
+	out := *w
+	out.Stacks, out.Strangers, out.Templates = maps.Clone(w.Stacks), maps.Clone(w.Strangers), maps.Clone(w.Templates)
+	out.Groups, out.Addons, out.Associations = maps.Clone(w.Groups), maps.Clone(w.Addons), maps.Clone(w.Associations)
+	out.Accounts, out.Latest, out.Failures, out.Lent = maps.Clone(w.Accounts), maps.Clone(w.Latest), maps.Clone(w.Failures), maps.Clone(w.Lent)
+	return &out
+}
+
+func newWorld() *world {
+	return &world{
+		Stacks: map[string]cfntypes.Stack{}, Strangers: map[string]bool{}, Templates: map[string]gitops.Tree{},
+		Groups: map[string]*group{}, Addons: map[string]*ekstypes.Addon{},
+		Associations: map[string]*ekstypes.PodIdentityAssociation{}, Lent: map[string]*ekstypes.PodIdentityAssociation{}, Accounts: map[string]serviceAccount{},
+		Latest: map[string]string{}, Failures: map[string]string{},
+	}
+}
+
+// generations are the live groups that the file knows by one name, oldest first.
+func (w *world) generations(user string) []*group {
+	var out []*group
+	for _, g := range w.Groups {
+		if g.User == user && !g.failed() {
+			out = append(out, g)
+		}
+	}
+	slices.SortFunc(out, func(a, b *group) int {
+		if c := a.born().Compare(b.born()); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return out
+}
+
+// born is when the group was made.
+func (g *group) born() time.Time {
+	if g.Stack != nil && g.Stack.CreationTime != nil {
+		return *g.Stack.CreationTime
+	}
+	if g.Nodegroup != nil && g.Nodegroup.CreatedAt != nil {
+		return *g.Nodegroup.CreatedAt
+	}
+	return time.Time{}
+}
+
+// failed says that its stack stands without the group: it never came to be, or EKS was told to delete it behind the
+// stack's back. The stack has to go before the group can be made again.
+func (g *group) failed() bool {
+	return g.Stack != nil && (stackBroken(*g.Stack) || (g.Managed && g.Nodegroup == nil && stackDone(*g.Stack)))
+}
+
+// leaving says that it is being deleted.
+func (g *group) leaving() bool {
+	return g.Stack != nil && stackLeaving(*g.Stack) || g.Nodegroup != nil && g.Nodegroup.Status == ekstypes.NodegroupStatusDeleting
+}
+
+// instances are the ids of its EC2 instances.
+func (g *group) instances() []string {
+	if g.Scaling == nil {
+		return nil
+	}
+	var out []string
+	for _, i := range g.Scaling.Instances {
+		if i.InstanceId != nil {
+			out = append(out, *i.InstanceId)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// stack states, after the CloudFormation user guide ("Stack status codes").
+
+// stackMoving says that an operation on the stack is under way.
+func stackMoving(s cfntypes.Stack) bool {
+	return strings.HasSuffix(string(s.StackStatus), "_IN_PROGRESS") && s.StackStatus != cfntypes.StackStatusReviewInProgress
+}
+
+func stackLeaving(s cfntypes.Stack) bool {
+	return s.StackStatus == cfntypes.StackStatusDeleteInProgress
+}
+
+// stackBroken says that the stack never made what it is for: it can only be deleted.
+func stackBroken(s cfntypes.Stack) bool {
+	switch s.StackStatus {
+	case cfntypes.StackStatusCreateFailed, cfntypes.StackStatusRollbackComplete, cfntypes.StackStatusRollbackFailed,
+		cfntypes.StackStatusRollbackInProgress, cfntypes.StackStatusReviewInProgress:
+		return true
+	default:
+		return false
+	}
+}
+
+// stackUseless says that the stack can only be deleted, be it that it never came to be or that it would not go.
+func stackUseless(s cfntypes.Stack) bool {
+	return stackBroken(s) || s.StackStatus == cfntypes.StackStatusDeleteFailed
+}
+
+// stackDone says that what the stack is for exists as its template says, or as the template before a failed update said.
+func stackDone(s cfntypes.Stack) bool {
+	switch s.StackStatus {
+	case cfntypes.StackStatusCreateComplete, cfntypes.StackStatusUpdateComplete, cfntypes.StackStatusUpdateRollbackComplete,
+		cfntypes.StackStatusUpdateCompleteCleanupInProgress, cfntypes.StackStatusImportComplete:
+		return true
+	default:
+		return false
+	}
+}
+
+// tag finds a stack's tag.
+func tag(s cfntypes.Stack, key string) string {
+	for _, t := range s.Tags {
+		if t.Key != nil && *t.Key == key && t.Value != nil {
+			return *t.Value
+		}
+	}
+	return ""
+}
+
+// output finds a stack's output.
+func output(s cfntypes.Stack, key string) string {
+	for _, o := range s.Outputs {
+		if o.OutputKey != nil && *o.OutputKey == key && o.OutputValue != nil {
+			return *o.OutputValue
+		}
+	}
+	return ""
+}
