@@ -1,0 +1,144 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Options wires a Cluster.
+type Options struct {
+	// Cluster is the cluster's name; it marks the sets that are ours.
+	Cluster string
+	// Access says how to reach the API server. It is asked in every pass, since a cluster may come, go or move. It returns
+	// ErrNoCluster while there is none.
+	Access func(ctx context.Context) (Access, error)
+	// Namespace holds the parents of the sets. It is created when something is first applied. Default: reconciler-system.
+	Namespace string
+	// Manager is the field manager of our applies. Default: reconciler.
+	Manager string
+	// Version is the tool's version, told in the parents' tooling annotation. Default: v0.0.0.
+	Version string
+	// Watch keeps watches open, so that looking costs no requests and changes nudge; without it every look lists.
+	Watch bool
+	// Rules decide about fields of other managers, before the built-in Rules.
+	Rules []Rule
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Cluster is the in-cluster side of one cluster: engine.Observer and engine.Actor. It is safe for concurrent use.
+type Cluster struct {
+	Options
+	rules []Rule
+	memo  *memo
+	nudge chan struct{}
+
+	mu   sync.Mutex
+	link *link
+	// source reads the labelled objects; it belongs to link.
+	source reader
+	watch  *watcher
+	// sets are the parents as last seen or written, by overlay; plans are what they should say.
+	sets, plans map[string]parent
+	setting     map[string]*sync.Mutex
+	// fresh is what our own writes answered, until watches have caught up.
+	fresh map[key]fresh
+	// promised are our fields as the dry run said they would be stored.
+	promised map[key]promise
+	// replacing holds the UIDs of objects that are being deleted in order to be created anew.
+	replacing map[key]string
+	// strays are inventory entries that were looked at and found not to be ours any more.
+	strays map[gitops.Ref]bool
+	// last are the observations' kinds by ref, for Ready.
+	last map[gitops.Ref]want
+}
+
+// New makes a Cluster. It performs no I/O. Close releases what it keeps open.
+func New(o Options) *Cluster {
+	if o.Namespace == "" {
+		o.Namespace = "reconciler-system"
+	}
+	if o.Manager == "" {
+		o.Manager = "reconciler"
+	}
+	if o.Version == "" {
+		o.Version = "v0.0.0"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := &Cluster{Options: o, rules: slices.Concat(o.Rules, Rules()), nudge: make(chan struct{}, 1)}
+	c.reset()
+	return c
+}
+
+// reset forgets everything about the server.
+func (c *Cluster) reset() {
+	c.memo = newMemo()
+	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
+	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
+	c.strays, c.last = map[gitops.Ref]bool{}, map[gitops.Ref]want{}
+}
+
+// Close ends the watches and connections. The Cluster may be used again afterwards.
+func (c *Cluster) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disconnect()
+}
+
+func (c *Cluster) disconnect() {
+	if c.watch != nil {
+		c.watch.close()
+	}
+	if c.link != nil {
+		c.link.close()
+	}
+	c.link, c.source, c.watch = nil, nil, nil
+}
+
+// Changed delivers a nudge when the live state may have changed; only with Options.Watch.
+func (c *Cluster) Changed() <-chan struct{} { return c.nudge }
+
+func (c *Cluster) nudged() {
+	select {
+	case c.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// connect gives the link to the server, made anew when the way to it changed.
+func (c *Cluster) connect(ctx context.Context) (*link, reader, error) {
+	a, err := c.Access(ctx)
+	if err != nil {
+		if errors.Is(err, ErrNoCluster) {
+			c.Close()
+			return nil, nil, err
+		}
+		return nil, nil, gitops.AsError(gitops.Unreachable, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil && c.link.identity == a.identity() {
+		return c.link, c.source, nil
+	}
+	c.disconnect()
+	l, err := dial(a, c.Options)
+	if err != nil {
+		return nil, nil, gitops.AsError(gitops.Unreachable, err)
+	}
+	c.reset()
+	c.link, c.source = l, lister{l}
+	if c.Watch {
+		c.watch = newWatcher(ctx, l, c)
+		c.source = c.watch
+	}
+	return c.link, c.source, nil
+}

@@ -1,0 +1,313 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// assess tells how far an object is, from the object alone: kstatus, corrected for the kinds that it misjudges because they
+// do not follow the conventions it reads.
+func assess(u *unstructured.Unstructured) gitops.Health {
+	if u.GetDeletionTimestamp() != nil {
+		return gitops.Health{Status: gitops.Terminating, Message: terminating(u)}
+	}
+	if rule := ruleFor(u.GroupVersionKind().GroupKind()); rule != nil {
+		if health, decided := rule(u.Object); decided {
+			return health
+		}
+	}
+	result, err := status.Compute(u)
+	if err != nil {
+		return gitops.Health{Status: gitops.Unknown, Message: "its status cannot be read"}
+	}
+	switch result.Status {
+	case status.CurrentStatus:
+		return gitops.Health{Status: gitops.Ready}
+	case status.FailedStatus:
+		return gitops.Health{Status: gitops.Failed, Message: result.Message}
+	case status.TerminatingStatus:
+		return gitops.Health{Status: gitops.Terminating, Message: terminating(u)}
+	case status.NotFoundStatus:
+		return gitops.Health{Status: gitops.Absent}
+	case status.InProgressStatus:
+		return gitops.Health{Status: gitops.Progressing, Message: result.Message}
+	case status.UnknownStatus:
+	}
+	return gitops.Health{Status: gitops.Unknown, Message: result.Message}
+}
+
+// terminating says what an object that is being deleted waits for.
+func terminating(u *unstructured.Unstructured) string {
+	if u.GetKind() == "Namespace" {
+		for _, c := range conditions(u.Object) {
+			if c.status == "True" && strings.HasPrefix(c.kind, "Namespace") {
+				return c.message
+			}
+		}
+	}
+	if f := u.GetFinalizers(); len(f) > 0 {
+		return "waits for " + strings.Join(f, ", ")
+	}
+	return "being deleted"
+}
+
+// condition is one entry of status.conditions.
+type condition struct{ kind, status, reason, message string }
+
+func conditions(t gitops.Tree) []condition {
+	var out []condition
+	for _, v := range gitops.ListAt(t, "status", "conditions") {
+		c, _ := v.(gitops.Tree)
+		out = append(out, condition{gitops.StringAt(c, "type"), gitops.StringAt(c, "status"), gitops.StringAt(c, "reason"), gitops.StringAt(c, "message")})
+	}
+	return out
+}
+
+func conditionOf(t gitops.Tree, kind string) (condition, bool) {
+	list := conditions(t)
+	i := slices.IndexFunc(list, func(c condition) bool { return c.kind == kind })
+	if i < 0 {
+		return condition{}, false
+	}
+	return list[i], true
+}
+
+// ruleFor finds the correction for a kind; nil when kstatus is right about it.
+func ruleFor(gk schema.GroupKind) func(gitops.Tree) (gitops.Health, bool) {
+	switch gk.String() {
+	case "APIService.apiregistration.k8s.io":
+		return needs("Available")
+	case "CustomResourceDefinition.apiextensions.k8s.io":
+		return needs("Established")
+	case "Job.batch":
+		return job
+	case "HorizontalPodAutoscaler.autoscaling":
+		return autoscaler
+	case "StatefulSet.apps":
+		return onDelete
+	}
+	return nil
+}
+
+func progressing(format string, args ...any) (gitops.Health, bool) {
+	return gitops.Health{Status: gitops.Progressing, Message: fmt.Sprintf(format, args...)}, true
+}
+
+func ready() (gitops.Health, bool) { return gitops.Health{Status: gitops.Ready}, true }
+
+// needs makes a rule: ready is what one condition says. kstatus takes an object without conditions for ready, but these
+// kinds serve nothing before their condition is there.
+func needs(kind string) func(gitops.Tree) (gitops.Health, bool) {
+	return func(t gitops.Tree) (gitops.Health, bool) {
+		c, ok := conditionOf(t, kind)
+		switch {
+		case !ok:
+			return progressing("not yet %s", kind)
+		case c.status == "True":
+			return ready()
+		}
+		return progressing("not %s: %s: %s", kind, c.reason, c.message)
+	}
+}
+
+// job: kstatus takes a running Job for ready, but what needs a Job needs it done.
+func job(t gitops.Tree) (gitops.Health, bool) {
+	if c, ok := conditionOf(t, "Complete"); ok && c.status == "True" {
+		return ready()
+	}
+	if c, ok := conditionOf(t, "Failed"); ok && c.status == "True" {
+		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": ")}, true
+	}
+	if suspended, _ := gitops.At(t, "spec", "suspend"); suspended == true {
+		return ready()
+	}
+	return progressing("running: %d succeeded, %d failed", number(t, "status", "succeeded"), number(t, "status", "failed"))
+}
+
+// autoscaler: an HPA is ready when it can read its target and its metrics; kstatus knows none of its conditions.
+func autoscaler(t gitops.Tree) (gitops.Health, bool) {
+	if c, ok := conditionOf(t, "AbleToScale"); ok && c.status == "False" {
+		return progressing("%s: %s", c.reason, c.message)
+	}
+	if c, ok := conditionOf(t, "ScalingActive"); ok && c.status == "False" && c.reason != "ScalingDisabled" {
+		return progressing("%s: %s", c.reason, c.message)
+	}
+	return ready()
+}
+
+// onDelete: pods of an OnDelete StatefulSet are renewed by hand, but they must run; kstatus does not look.
+func onDelete(t gitops.Tree) (gitops.Health, bool) {
+	if gitops.StringAt(t, "spec", "updateStrategy", "type") != "OnDelete" {
+		return gitops.Health{}, false
+	}
+	want := int64(1)
+	if _, set := gitops.At(t, "spec", "replicas"); set {
+		want = number(t, "spec", "replicas")
+	}
+	if have := number(t, "status", "readyReplicas"); have < want {
+		return progressing("Ready: %d/%d", have, want)
+	}
+	return ready()
+}
+
+func number(t gitops.Tree, path ...string) int64 {
+	v, _ := gitops.At(t, path...)
+	n, _ := v.(int64)
+	return n
+}
+
+// health is assess plus what other objects tell: why pods do not run, whether a claim can bind at all before it is used,
+// whether a defined kind is served.
+func (c *Cluster) health(ctx context.Context, l *link, u *unstructured.Unstructured) gitops.Health {
+	h := assess(u)
+	switch gk := u.GroupVersionKind().GroupKind(); {
+	case gk.Kind == "CustomResourceDefinition" && h.Status == gitops.Ready:
+		if missing := l.unserved(ctx, u); missing != "" {
+			return gitops.Health{Status: gitops.Progressing, Message: missing + " is not served yet"}
+		}
+	case h.Status != gitops.Progressing && h.Status != gitops.Failed:
+	case gk.Kind == "PersistentVolumeClaim" && gk.Group == "":
+		if l.waitsForConsumer(ctx, u) {
+			return gitops.Health{Status: gitops.Ready, Message: "binds when a pod uses it"}
+		}
+	case runsPods(gk):
+		if why := l.podTrouble(ctx, u); why != "" {
+			h.Message = strings.TrimPrefix(h.Message+": "+why, ": ")
+		}
+	}
+	return h
+}
+
+// unserved names a version of a definition that discovery does not show yet: the definition is Established a moment before
+// its objects can be made.
+func (l *link) unserved(ctx context.Context, crd *unstructured.Unstructured) string {
+	group, kind := gitops.StringAt(crd.Object, "spec", "group"), gitops.StringAt(crd.Object, "spec", "names", "kind")
+	var want []schema.GroupVersionKind
+	for _, v := range gitops.ListAt(crd.Object, "spec", "versions") {
+		version, _ := v.(gitops.Tree)
+		if version["served"] == true {
+			want = append(want, schema.GroupVersionKind{Group: group, Version: gitops.StringAt(version, "name"), Kind: kind})
+		}
+	}
+	if err := l.catalog.refresh(ctx, catalogAge, want...); err != nil {
+		return kind
+	}
+	for _, gvk := range want {
+		if _, ok := l.catalog.kind(gvk); !ok {
+			return gvk.GroupVersion().String() + " " + kind
+		}
+	}
+	return ""
+}
+
+// waitsForConsumer reports whether a claim stays Pending by design: its class binds when a pod is scheduled that uses it
+// (StorageClass.volumeBindingMode).
+func (l *link) waitsForConsumer(ctx context.Context, claim *unstructured.Unstructured) bool {
+	class := gitops.StringAt(claim.Object, "spec", "storageClassName")
+	if class == "" || claim.GetAnnotations()["volume.kubernetes.io/selected-node"] != "" {
+		return false
+	}
+	return l.bindingMode(ctx, class) == "WaitForFirstConsumer"
+}
+
+func (l *link) bindingMode(ctx context.Context, class string) string {
+	l.mu.Lock()
+	have, ok := l.classes[class]
+	l.mu.Unlock()
+	if ok && l.now().Sub(have.read) < catalogAge {
+		return have.mode
+	}
+	gk := schema.GroupKind{Group: "storage.k8s.io", Kind: "StorageClass"}
+	k, ok := l.catalog.serving(gk)
+	if !ok {
+		return ""
+	}
+	found, err := l.get(ctx, k, key{gk, "", class})
+	if err != nil || found == nil {
+		return ""
+	}
+	mode := gitops.StringAt(found.Object, "volumeBindingMode")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.classes[class] = bindingMode{mode, l.now()}
+	return mode
+}
+
+func runsPods(gk schema.GroupKind) bool {
+	switch gk.String() {
+	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod":
+		return true
+	}
+	return false
+}
+
+// podTrouble is the most telling reason why the pods of a workload do not run: "" when none is known. The answer may come
+// from the server's cache (resourceVersion 0): it is for people, and asked often while something is broken.
+func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) string {
+	if u.GetKind() == "Pod" {
+		return trouble(u.Object)
+	}
+	var selector metav1.LabelSelector
+	for name, value := range gitops.StringsAt(u.Object, "spec", "selector", "matchLabels") {
+		metav1.AddLabelToSelector(&selector, name, value)
+	}
+	if len(selector.MatchLabels) == 0 {
+		return ""
+	}
+	k, ok := l.catalog.serving(schema.GroupKind{Kind: "Pod"})
+	if !ok {
+		return ""
+	}
+	const enough = 50
+	pods, err := l.resource(k, u.GetNamespace()).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.SelectorFromSet(selector.MatchLabels).String(), ResourceVersion: "0", Limit: enough,
+	})
+	if err != nil {
+		return ""
+	}
+	said := map[string]int{}
+	for i := range pods.Items {
+		if why := trouble(pods.Items[i].Object); why != "" {
+			said[why]++
+		}
+	}
+	best := ""
+	for why, n := range said {
+		if best == "" || n > said[best] || n == said[best] && why < best {
+			best = why
+		}
+	}
+	return best
+}
+
+// trouble is why one pod does not run, in the pod's own words: a container that waits for a reason, else the scheduler's.
+func trouble(pod gitops.Tree) string {
+	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
+		for _, v := range gitops.ListAt(pod, "status", list) {
+			c, _ := v.(gitops.Tree)
+			waiting := gitops.TreeAt(c, "state", "waiting")
+			switch reason := gitops.StringAt(waiting, "reason"); reason {
+			case "", "ContainerCreating", "PodInitializing":
+			case "CrashLoopBackOff":
+				return fmt.Sprintf("%s: container %s exited %d after %d restarts", reason, gitops.StringAt(c, "name"),
+					number(c, "lastState", "terminated", "exitCode"), number(c, "restartCount"))
+			default:
+				return strings.TrimSuffix(fmt.Sprintf("%s: %s", reason, gitops.StringAt(c, "image")), ": ")
+			}
+		}
+	}
+	if c, ok := conditionOf(pod, "PodScheduled"); ok && c.status == "False" {
+		return strings.TrimSuffix(c.reason+": "+c.message, ": ")
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package apply
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+func parse(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	body, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON(body); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestAssess(t *testing.T) {
+	cases := []struct {
+		name, object string
+		want         gitops.Health
+	}{
+		{"config map", `{apiVersion: v1, kind: ConfigMap}`, gitops.Health{Status: gitops.Ready}},
+		{"terminating", `{apiVersion: v1, kind: ConfigMap, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z", finalizers: [a/b]}}`, gitops.Health{Status: gitops.Terminating, Message: "waits for a/b"}},
+		{"terminating namespace", `{apiVersion: v1, kind: Namespace, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z"}, status: {conditions: [{type: NamespaceContentRemaining, status: "True", message: "Some resources are remaining: things. has 1 resource instances"}]}}`, gitops.Health{Status: gitops.Terminating, Message: "Some resources are remaining: things. has 1 resource instances"}},
+		{"new definition", `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}`, gitops.Health{Status: gitops.Progressing, Message: "not yet Established"}},
+		{"definition", `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, status: {conditions: [{type: Established, status: "True"}]}}`, gitops.Health{Status: gitops.Ready}},
+		{"new api service", `{apiVersion: apiregistration.k8s.io/v1, kind: APIService}`, gitops.Health{Status: gitops.Progressing, Message: "not yet Available"}},
+		{"broken api service", `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, status: {conditions: [{type: Available, status: "False", reason: MissingEndpoints, message: no endpoints}]}}`, gitops.Health{Status: gitops.Progressing, Message: "not Available: MissingEndpoints: no endpoints"}},
+		{"api service", `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, status: {conditions: [{type: Available, status: "True"}]}}`, gitops.Health{Status: gitops.Ready}},
+		{"new job", `{apiVersion: batch/v1, kind: Job}`, gitops.Health{Status: gitops.Progressing, Message: "running: 0 succeeded, 0 failed"}},
+		{"running job", `{apiVersion: batch/v1, kind: Job, status: {startTime: "2026-11-21T08:00:00Z", active: 1, failed: 2}}`, gitops.Health{Status: gitops.Progressing, Message: "running: 0 succeeded, 2 failed"}},
+		{"done job", `{apiVersion: batch/v1, kind: Job, status: {conditions: [{type: Complete, status: "True"}]}}`, gitops.Health{Status: gitops.Ready}},
+		{"failed job", `{apiVersion: batch/v1, kind: Job, status: {conditions: [{type: Failed, status: "True", reason: BackoffLimitExceeded, message: too often}]}}`, gitops.Health{Status: gitops.Failed, Message: "BackoffLimitExceeded: too often"}},
+		{"suspended job", `{apiVersion: batch/v1, kind: Job, spec: {suspend: true}}`, gitops.Health{Status: gitops.Ready}},
+		{"autoscaler", `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, status: {conditions: [{type: AbleToScale, status: "True"}, {type: ScalingActive, status: "True"}]}}`, gitops.Health{Status: gitops.Ready}},
+		{"autoscaler without metrics", `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, status: {conditions: [{type: ScalingActive, status: "False", reason: FailedGetResourceMetric, message: no metrics}]}}`, gitops.Health{Status: gitops.Progressing, Message: "FailedGetResourceMetric: no metrics"}},
+		{"autoscaler of nothing", `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, status: {conditions: [{type: ScalingActive, status: "False", reason: ScalingDisabled}]}}`, gitops.Health{Status: gitops.Ready}},
+		{"autoscaler of a missing target", `{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, status: {conditions: [{type: AbleToScale, status: "False", reason: FailedGetScale, message: not found}]}}`, gitops.Health{Status: gitops.Progressing, Message: "FailedGetScale: not found"}},
+		{"manual set", `{apiVersion: apps/v1, kind: StatefulSet, spec: {replicas: 2, updateStrategy: {type: OnDelete}}, status: {readyReplicas: 1}}`, gitops.Health{Status: gitops.Progressing, Message: "Ready: 1/2"}},
+		{"manual set of one", `{apiVersion: apps/v1, kind: StatefulSet, spec: {updateStrategy: {type: OnDelete}}, status: {readyReplicas: 1}}`, gitops.Health{Status: gitops.Ready}},
+		{"rolling deployment", `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 2}, status: {replicas: 1}}`, gitops.Health{Status: gitops.Progressing, Message: "Replicas: 1/2"}},
+		{"stuck deployment", `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 1, progressDeadlineSeconds: 600}, status: {conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded}]}}`, gitops.Health{Status: gitops.Failed, Message: "Progress deadline exceeded"}},
+		{"old status", `{apiVersion: apps/v1, kind: Deployment, metadata: {generation: 2}, status: {observedGeneration: 1}}`, gitops.Health{Status: gitops.Progressing, Message: "Deployment generation is 2, but latest observed generation is 1"}},
+		{"custom resource", `{apiVersion: x.example/v1, kind: Thing, status: {conditions: [{type: Ready, status: "False", message: still baking}]}}`, gitops.Health{Status: gitops.Progressing, Message: "still baking"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := assess(parse(t, c.object)); got != c.want {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTrouble(t *testing.T) {
+	cases := []struct{ name, pod, want string }{
+		{"starting", `{status: {containerStatuses: [{state: {waiting: {reason: ContainerCreating}}}]}}`, ""},
+		{"no image", `{status: {containerStatuses: [{name: web, image: "web:1.4.2", state: {waiting: {reason: ImagePullBackOff, message: "Back-off pulling"}}}]}}`, "ImagePullBackOff: web:1.4.2"},
+		{"crashing", `{status: {containerStatuses: [{name: web, restartCount: 4, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 3}}}]}}`, "CrashLoopBackOff: container web exited 3 after 4 restarts"},
+		{"init", `{status: {initContainerStatuses: [{image: "init:1", state: {waiting: {reason: ErrImagePull}}}], containerStatuses: [{state: {waiting: {reason: PodInitializing}}}]}}`, "ErrImagePull: init:1"},
+		{"no node", `{status: {conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: "0/3 nodes are available"}]}}`, "Unschedulable: 0/3 nodes are available"},
+		{"fine", `{status: {containerStatuses: [{state: {running: {}}}], conditions: [{type: PodScheduled, status: "True"}]}}`, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := trouble(parse(t, "{apiVersion: v1, kind: Pod, "+c.pod[1:]).Object); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// A workload without nodes says what its pods say.
+func TestWorkloadsTellTheirPodsReason(t *testing.T) {
+	l := newLab(t)
+	d := desired(l.items("apps", strings.Replace(web, "      containers:", "      nodeSelector: {nowhere: to-be-found}\n      containers:", 1)+`
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: later, namespace: NS}
+spec: {accessModes: [ReadWriteOnce], storageClassName: late-NS, resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: late-NS}
+provisioner: example.com/none
+volumeBindingMode: WaitForFirstConsumer
+`)...)
+	l.apply(d)
+	l.eventually("the scheduler's reason", func() (string, bool) {
+		h, err := l.Ready(t.Context(), d.Items[1].Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Message, h.Status == gitops.Progressing && contains(h.Message, "Unschedulable: 0/")
+	})
+	if h, err := l.Ready(t.Context(), d.Items[3].Ref); err != nil || h.Status != gitops.Ready {
+		t.Errorf("a claim that waits for its consumer: %+v %v", h, err)
+	}
+	if o := l.observe(d)[d.Items[1].Ref]; o.Progress == nil || o.Progress.Status != gitops.Progressing {
+		t.Errorf("progress: %+v", o.Progress)
+	}
+}

@@ -1,0 +1,274 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/client-go/discovery"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
+)
+
+// kind is what the server says about one kind of objects.
+type kind struct {
+	schema.GroupVersionKind
+	Resource   string
+	Namespaced bool
+	Listable   bool
+}
+
+func (k kind) gvr() schema.GroupVersionResource { return k.GroupVersion().WithResource(k.Resource) }
+
+// catalog is the API of one server: its kinds (discovery) and their types (OpenAPI v3). It is read when first needed, again
+// when something is missing, and again when it is old, because others may change CRDs.
+type catalog struct {
+	client discovery.DiscoveryInterface
+	now    func() time.Time
+
+	mu        sync.Mutex
+	read      time.Time
+	kinds     map[schema.GroupVersionKind]kind
+	preferred map[schema.GroupKind]schema.GroupVersion
+	// broken are groups whose server did not answer: what is in them is unknown, not absent.
+	broken map[string]bool
+	// documents are the OpenAPI v3 documents by group version; the URL holds a hash of the content.
+	documents map[schema.GroupVersion]string
+	types     map[string]*document
+}
+
+// document is one OpenAPI document, read when first needed and only once, however many ask at the same time.
+type document struct {
+	mu    sync.Mutex
+	types managedfields.TypeConverter
+}
+
+// catalogAge is how long what was read is believed without need.
+const catalogAge = time.Minute
+
+func newCatalog(client discovery.DiscoveryInterface, now func() time.Time) *catalog {
+	return &catalog{client: client, now: now, types: map[string]*document{}}
+}
+
+// refresh reads the API anew when it is older than age, or when one of the wanted kinds is not known.
+func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema.GroupVersionKind) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fresh := !c.read.IsZero() && c.now().Sub(c.read) < age
+	for _, gvk := range want {
+		if _, ok := c.kinds[gvk]; !ok {
+			fresh = false
+		}
+	}
+	if fresh {
+		return nil
+	}
+	if err := c.readKinds(); err != nil {
+		return fmt.Errorf("discovering the API: %w", err)
+	}
+	if err := c.readDocuments(ctx); err != nil {
+		return fmt.Errorf("reading the API's types: %w", err)
+	}
+	c.read = c.now()
+	return nil
+}
+
+// readKinds takes what aggregated discovery tells in two requests.
+func (c *catalog) readKinds() error {
+	groups, lists, err := c.client.ServerGroupsAndResources()
+	broken := map[string]bool{}
+	var partial *discovery.ErrGroupDiscoveryFailed
+	switch {
+	case errors.As(err, &partial):
+		for gv := range partial.Groups {
+			broken[gv.Group] = true
+		}
+	case err != nil:
+		return err
+	}
+	kinds, preferred := map[schema.GroupVersionKind]kind{}, map[schema.GroupKind]schema.GroupVersion{}
+	rank := versionRank(groups)
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			continue
+		}
+		for _, r := range list.APIResources {
+			if strings.Contains(r.Name, "/") {
+				continue
+			}
+			k := kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced, Listable: slices.Contains(r.Verbs, "list")}
+			kinds[k.GroupVersionKind] = k
+			gk := k.GroupKind()
+			if best, ok := preferred[gk]; !ok || rank[gv] < rank[best] {
+				preferred[gk] = gv
+			}
+		}
+	}
+	c.kinds, c.preferred, c.broken = kinds, preferred, broken
+	return nil
+}
+
+// versionRank orders the versions of each group as the server prefers them.
+func versionRank(groups []*metav1.APIGroup) map[schema.GroupVersion]int {
+	rank := map[schema.GroupVersion]int{}
+	for _, g := range groups {
+		for i, v := range g.Versions {
+			rank[schema.GroupVersion{Group: g.Name, Version: v.Version}] = i
+		}
+	}
+	return rank
+}
+
+// readDocuments reads the index of OpenAPI v3 documents; the documents themselves are read when a kind of theirs is typed.
+func (c *catalog) readDocuments(ctx context.Context) error {
+	body, err := c.client.RESTClient().Get().AbsPath("/openapi/v3").SetHeader("Accept", "application/json").Do(ctx).Raw()
+	if err != nil {
+		return err
+	}
+	var index struct {
+		Paths map[string]struct {
+			URL string `json:"serverRelativeURL"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(body, &index); err != nil {
+		return err
+	}
+	documents, used := map[schema.GroupVersion]string{}, map[string]bool{}
+	for path, document := range index.Paths {
+		part := strings.Split(path, "/")
+		switch {
+		case len(part) == 2 && part[0] == "api":
+			documents[schema.GroupVersion{Version: part[1]}] = document.URL
+		case len(part) == 3 && part[0] == "apis":
+			documents[schema.GroupVersion{Group: part[1], Version: part[2]}] = document.URL
+		default:
+			continue
+		}
+		used[document.URL] = true
+	}
+	c.documents = documents
+	maps.DeleteFunc(c.types, func(url string, _ *document) bool { return !used[url] })
+	return nil
+}
+
+// kind finds a kind of exactly this version.
+func (c *catalog) kind(gvk schema.GroupVersionKind) (kind, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.kinds[gvk]
+	return k, ok
+}
+
+// serving finds a kind in the version that the server prefers.
+func (c *catalog) serving(gk schema.GroupKind) (kind, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gv, ok := c.preferred[gk]
+	return c.kinds[gv.WithKind(gk.Kind)], ok
+}
+
+// unknown reports whether the server of a group did not answer, so that nothing can be said about its kinds.
+func (c *catalog) unknown(group string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken[group]
+}
+
+// namespaced lists the namespaced kinds that can be listed, each once, in its preferred version.
+func (c *catalog) namespaced() []kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []kind
+	for gk, gv := range c.preferred {
+		if k := c.kinds[gv.WithKind(gk.Kind)]; k.Namespaced && k.Listable {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(a, b kind) int { return strings.Compare(a.GroupKind().String(), b.GroupKind().String()) })
+	return out
+}
+
+// version identifies the types of a group version: what was decided by other types must be decided again.
+func (c *catalog) version(gv schema.GroupVersion) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.documents[gv]
+}
+
+// converter gives the types of a group version. A version without a document gets deduced types: every list is then replaced
+// as a whole, as the server does for kinds without a schema.
+func (c *catalog) converter(ctx context.Context, gv schema.GroupVersion) (managedfields.TypeConverter, error) {
+	c.mu.Lock()
+	url := c.documents[gv]
+	if url == "" {
+		c.mu.Unlock()
+		return managedfields.NewDeducedTypeConverter(), nil
+	}
+	d := c.types[url]
+	if d == nil {
+		d = &document{}
+		c.types[url] = d
+	}
+	c.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.types == nil {
+		types, err := c.readTypes(ctx, url)
+		if err != nil {
+			return nil, fmt.Errorf("reading the types of %s: %w", gv, err)
+		}
+		d.types = types
+	}
+	return d.types, nil
+}
+
+func (c *catalog) readTypes(ctx context.Context, url string) (managedfields.TypeConverter, error) {
+	body, err := c.client.RESTClient().Get().RequestURI(url).SetHeader("Accept", "application/json").Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	var document struct {
+		Components struct {
+			Schemas map[string]*spec.Schema `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return nil, err
+	}
+	return managedfields.NewTypeConverter(document.Components.Schemas, false)
+}
+
+// typed gives an object its type. Kinds that the document does not describe get a deduced type.
+func (c *catalog) typed(ctx context.Context, t map[string]any) (*typed.TypedValue, error) {
+	u := &unstructured.Unstructured{Object: t}
+	types, err := c.converter(ctx, u.GroupVersionKind().GroupVersion())
+	if err != nil {
+		return nil, err
+	}
+	// Lists with duplicate keys exist in live objects; the server allows them there too.
+	v, err := types.ObjectToTyped(u, typed.AllowDuplicates)
+	if err != nil {
+		if v, deduced := managedfields.NewDeducedTypeConverter().ObjectToTyped(u); deduced == nil && !c.describes(types, u) {
+			return v, nil
+		}
+	}
+	return v, err
+}
+
+// describes reports whether the types know the kind at all: an empty object of it can be typed.
+func (c *catalog) describes(types managedfields.TypeConverter, u *unstructured.Unstructured) bool {
+	empty := &unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind()}}
+	_, err := types.ObjectToTyped(empty)
+	return err == nil
+}

@@ -1,0 +1,225 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// Nodes is the cluster's machines as the infrastructure side sees them: by EC2 instance.
+type Nodes struct{ cluster *Cluster }
+
+// Nodes gives the port through which nodegroups are watched and drained.
+func (c *Cluster) Nodes() Nodes { return Nodes{c} }
+
+// cordonedByUs marks nodes whose cordon is ours to undo.
+const cordonedByUs = "reconciler.eks-gitops.io/cordoned"
+
+// on lists the nodes on the given instances. A node names its instance in spec.providerID: aws:///ZONE/INSTANCE.
+func (n Nodes) on(ctx context.Context, instances []string) (*link, []unstructured.Unstructured, error) {
+	l, _, err := n.cluster.connect(ctx)
+	if err != nil {
+		return nil, nil, gitops.AsError(gitops.Unreachable, err)
+	}
+	if err := l.catalog.refresh(ctx, catalogAge); err != nil {
+		return nil, nil, failure(err, gitops.ObserveFailed, scrubber{})
+	}
+	all, err := l.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, nil, failure(fmt.Errorf("listing nodes: %w", err), gitops.ObserveFailed, scrubber{})
+	}
+	nodes := slices.DeleteFunc(all.Items, func(u unstructured.Unstructured) bool {
+		return !slices.Contains(instances, path.Base(gitops.StringAt(u.Object, "spec", "providerID")))
+	})
+	return l, nodes, nil
+}
+
+func unschedulable(node unstructured.Unstructured) bool {
+	cordoned, _ := gitops.At(node.Object, "spec", "unschedulable")
+	return cordoned == true
+}
+
+// ReadyNodes counts the nodes on these instances that are Ready and schedulable.
+func (n Nodes) ReadyNodes(ctx context.Context, instances []string) (int, error) {
+	_, nodes, err := n.on(ctx, instances)
+	if err != nil {
+		return 0, err
+	}
+	ready := 0
+	for _, node := range nodes {
+		if c, ok := conditionOf(node.Object, "Ready"); ok && c.status == "True" && !unschedulable(node) {
+			ready++
+		}
+	}
+	return ready, nil
+}
+
+// DrainNodes takes one step of a drain: it cordons the nodes on these instances and evicts, through the eviction API, the pods
+// that budgets allow. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words, what keeps
+// them. It never waits and never overrides a budget.
+func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, blocked string, err error) {
+	l, nodes, err := n.on(ctx, instances)
+	if err != nil {
+		return 0, "", err
+	}
+	for _, node := range nodes {
+		if !unschedulable(node) {
+			if err := l.cordon(ctx, node.GetName(), true); err != nil {
+				return 0, "", err
+			}
+		}
+	}
+	var pods []unstructured.Unstructured
+	for _, node := range nodes {
+		on, err := l.drainable(ctx, node.GetName())
+		if err != nil {
+			return 0, "", err
+		}
+		pods = append(pods, on...)
+	}
+	var mu sync.Mutex
+	var whys []string
+	var failed error
+	each(len(pods), width, func(i int) {
+		if pods[i].GetDeletionTimestamp() != nil {
+			return
+		}
+		why, err := l.evict(ctx, &pods[i])
+		mu.Lock()
+		defer mu.Unlock()
+		if why != "" {
+			whys = append(whys, why)
+		}
+		failed = errors.Join(failed, err)
+	})
+	slices.Sort(whys)
+	return len(pods), strings.Join(slices.Compact(whys), "; "), failed
+}
+
+// ReleaseNodes undoes the cordons that DrainNodes made, and only those.
+func (n Nodes) ReleaseNodes(ctx context.Context, instances []string) error {
+	l, nodes, err := n.on(ctx, instances)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		if node.GetAnnotations()[cordonedByUs] == "true" {
+			if err := l.cordon(ctx, node.GetName(), false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cordon marks a node as (un)schedulable and remembers that it was us.
+func (l *link) cordon(ctx context.Context, name string, on bool) error {
+	change := gitops.Tree{"metadata": gitops.Tree{"annotations": gitops.Tree{cordonedByUs: "true"}}, "spec": gitops.Tree{"unschedulable": true}}
+	if !on {
+		change = gitops.Tree{"metadata": gitops.Tree{"annotations": gitops.Tree{cordonedByUs: nil}}, "spec": gitops.Tree{"unschedulable": nil}}
+	}
+	body, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	_, err = l.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "nodes"}).Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: l.manager})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return failure(fmt.Errorf("cordoning node %s: %w", name, err), gitops.ApplyFailed, scrubber{})
+	}
+	return nil
+}
+
+// drainable lists the pods of a node that a drain is about: not those that a DaemonSet would put right back, not those that
+// the kubelet runs from files, and not those that are done.
+func (l *link) drainable(ctx context.Context, node string) ([]unstructured.Unstructured, error) {
+	list, err := l.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node})
+	if err != nil {
+		return nil, failure(fmt.Errorf("listing the pods of node %s: %w", node, err), gitops.ObserveFailed, scrubber{})
+	}
+	return slices.DeleteFunc(list.Items, func(pod unstructured.Unstructured) bool {
+		if _, mirror := pod.GetAnnotations()["kubernetes.io/config.mirror"]; mirror {
+			return true
+		}
+		if owner := metav1.GetControllerOf(&pod); owner != nil && owner.Kind == "DaemonSet" {
+			return true
+		}
+		phase := gitops.StringAt(pod.Object, "status", "phase")
+		return phase == "Succeeded" || phase == "Failed"
+	}), nil
+}
+
+// evict asks for one eviction; what keeps the pod, in words, when a budget does. The request is never repeated by itself: a
+// 429 here is about the budget and not about load.
+func (l *link) evict(ctx context.Context, pod *unstructured.Unstructured) (string, error) {
+	uid := pod.GetUID()
+	body, err := json.Marshal(gitops.Tree{
+		"apiVersion": "policy/v1", "kind": "Eviction",
+		"metadata":      gitops.Tree{"name": pod.GetName(), "namespace": pod.GetNamespace()},
+		"deleteOptions": metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}},
+	})
+	if err != nil {
+		return "", err
+	}
+	err = l.catalog.client.RESTClient().Post().AbsPath("api", "v1", "namespaces", pod.GetNamespace(), "pods", pod.GetName(), "eviction").
+		SetHeader("Content-Type", "application/json").Body(body).MaxRetries(0).Do(ctx).Error()
+	var api apierrors.APIStatus
+	switch {
+	case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return "", nil // gone, or another pod of the same name: the next step sees
+	case errors.As(err, &api) && (api.Status().Code == http.StatusTooManyRequests || api.Status().Code == http.StatusInternalServerError):
+		return l.budgets(ctx, pod), nil
+	}
+	return "", failure(fmt.Errorf("evicting %s/%s: %w", pod.GetNamespace(), pod.GetName(), err), gitops.ApplyFailed, scrubber{})
+}
+
+// budgets names the PodDisruptionBudgets that cover a pod and what they say.
+func (l *link) budgets(ctx context.Context, pod *unstructured.Unstructured) string {
+	unknown := fmt.Sprintf("pod %s/%s may not be evicted now", pod.GetNamespace(), pod.GetName())
+	gvr := schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}
+	list, err := l.client.Resource(gvr).Namespace(pod.GetNamespace()).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return unknown
+	}
+	var said []string
+	for _, b := range list.Items {
+		if covers(b, pod) {
+			said = append(said, fmt.Sprintf("PodDisruptionBudget %s/%s allows no eviction: %d of %d needed pods are healthy",
+				b.GetNamespace(), b.GetName(), number(b.Object, "status", "currentHealthy"), number(b.Object, "status", "desiredHealthy")))
+		}
+	}
+	switch len(said) {
+	case 0:
+		return unknown
+	case 1:
+		return said[0]
+	}
+	return fmt.Sprintf("pod %s/%s has more than one budget, which the eviction API refuses: %s", pod.GetNamespace(), pod.GetName(), strings.Join(said, ", "))
+}
+
+func covers(budget unstructured.Unstructured, pod *unstructured.Unstructured) bool {
+	body, err := json.Marshal(gitops.TreeAt(budget.Object, "spec", "selector"))
+	if err != nil {
+		return false
+	}
+	var selector metav1.LabelSelector
+	if json.Unmarshal(body, &selector) != nil {
+		return false
+	}
+	match, err := metav1.LabelSelectorAsSelector(&selector)
+	return err == nil && match.Matches(labels.Set(pod.GetLabels()))
+}

@@ -1,0 +1,230 @@
+package apply
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// machine makes a node as kwok keeps alive, on an instance of its own.
+func (l *lab) machine(name string) (instance string) {
+	l.Helper()
+	instance = "i-" + l.id + name
+	u := &unstructured.Unstructured{Object: gitops.Tree{
+		"apiVersion": "v1", "kind": "Node",
+		"metadata": gitops.Tree{"name": l.id + "-" + name, "labels": gitops.Tree{"for": l.id}, "annotations": gitops.Tree{"kwok.x-k8s.io/node": "fake"}},
+		"spec":     gitops.Tree{"providerID": "test:///eu-west-1a/" + instance, "taints": []any{gitops.Tree{"key": "for", "value": l.id, "effect": "NoSchedule"}}},
+		"status": gitops.Tree{
+			"allocatable": gitops.Tree{"cpu": "8", "memory": "32Gi", "pods": "50"}, "capacity": gitops.Tree{"cpu": "8", "memory": "32Gi", "pods": "50"},
+		},
+	}}
+	l.create("test", u)
+	raw := l.raw()
+	l.Cleanup(func() {
+		_ = raw.client.Resource(gvr("", "v1", "nodes")).Delete(l.background(), u.GetName(), metav1.DeleteOptions{})
+	})
+	return instance
+}
+
+const guarded = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: NS}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: NS}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      nodeSelector: {for: NS}
+      tolerations: [{key: for, operator: Equal, value: NS}]
+      containers: [{name: web, image: "web:1"}]
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, namespace: NS}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      nodeSelector: {for: NS}
+      tolerations: [{key: for, operator: Equal, value: NS}]
+      containers: [{name: agent, image: "agent:1"}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: NS}
+spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}
+`
+
+func TestDrainRespectsBudgets(t *testing.T) {
+	l := newLab(t)
+	one := l.machine("one")
+	d := desired(l.items("apps", guarded)...)
+	l.apply(d)
+	l.eventually("the pods to run", func() (string, bool) {
+		h, err := l.Ready(t.Context(), d.Items[1].Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := l.live(gvr("policy", "v1", "poddisruptionbudgets"), "web")
+		return h.Message, h.Status == gitops.Ready && number(b.Object, "status", "currentHealthy") == 2
+	})
+	nodes := l.Nodes()
+	if n, err := nodes.ReadyNodes(t.Context(), []string{one, "i-other"}); n != 1 || err != nil {
+		t.Errorf("%d ready nodes, %v", n, err)
+	}
+	began := time.Now()
+	left, blocked, err := nodes.DrainNodes(t.Context(), []string{one})
+	if err != nil || left != 2 {
+		t.Errorf("%d left, %v", left, err)
+	}
+	if want := "PodDisruptionBudget " + l.id + "/web allows no eviction: 2 of 2 needed pods are healthy"; blocked != want {
+		t.Errorf("blocked: %q, want %q", blocked, want)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("a step of a drain took %s: it waits", took)
+	}
+	if n, _ := nodes.ReadyNodes(t.Context(), []string{one}); n != 0 {
+		t.Error("a cordoned node counts as ready")
+	}
+	// Another node gives the pods a place; the budget lets one go at a time when there is one more.
+	two := l.machine("two")
+	l.edit("test", deployments(), "web", gitops.Tree{"spec": gitops.Tree{"replicas": 3}})
+	l.eventually("the drain to end", func() (string, bool) {
+		left, blocked, err := nodes.DrainNodes(t.Context(), []string{one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blocked, left == 0
+	})
+	if err := nodes.ReleaseNodes(t.Context(), []string{one, two}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := nodes.ReadyNodes(t.Context(), []string{one, two}); n != 2 || err != nil {
+		t.Errorf("%d ready nodes after the release, %v", n, err)
+	}
+}
+
+func TestReleaseLeavesTheCordonsOfOthers(t *testing.T) {
+	l := newLab(t)
+	one := l.machine("one")
+	raw := l.raw()
+	if _, err := raw.client.Resource(gvr("", "v1", "nodes")).Patch(t.Context(), l.id+"-one", "application/merge-patch+json", []byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{FieldManager: "kubectl-cordon"}); err != nil {
+		t.Fatal(err)
+	}
+	if left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}); left != 0 || blocked != "" || err != nil {
+		t.Errorf("draining an empty node: %d %q %v", left, blocked, err)
+	}
+	if err := l.Nodes().ReleaseNodes(t.Context(), []string{one}); err != nil {
+		t.Fatal(err)
+	}
+	u, err := raw.client.Resource(gvr("", "v1", "nodes")).Get(t.Context(), l.id+"-one", getOptions())
+	if err != nil || !unschedulable(*u) {
+		t.Errorf("somebody's cordon was undone (%v)", err)
+	}
+}
+
+func TestBlobs(t *testing.T) {
+	for _, kind := range []string{InSecrets, InConfigMaps} {
+		t.Run(kind, func(t *testing.T) {
+			l := newLab(t)
+			b := l.Blobs("ledger", kind)
+			if _, err := b.Get(t.Context(), "a/b"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("an absent blob: %v", err)
+			}
+			if err := b.Put(t.Context(), "a/b", nil); err != nil {
+				t.Errorf("deleting what is not there: %v", err)
+			}
+			big := bytes.Repeat([]byte{0, 255, 'x'}, 200_000)
+			blobs := map[string][]byte{"a/b": []byte("1"), "a/B": {}, "a/B!": big, "c": []byte("4"), "a/0000000001": []byte("5")}
+			for key, blob := range blobs {
+				if err := b.Put(t.Context(), key, blob); err != nil {
+					t.Fatalf("storing %s: %v", key, err)
+				}
+			}
+			blobs["a/b"] = []byte("1 again")
+			if err := b.Put(t.Context(), "a/b", blobs["a/b"]); err != nil {
+				t.Fatal(err)
+			}
+			for key, blob := range blobs {
+				if got, err := b.Get(t.Context(), key); err != nil || !bytes.Equal(got, blob) {
+					t.Errorf("%s: %d bytes, want %d, %v", key, len(got), len(blob), err)
+				}
+			}
+			if err := l.Blobs("other", kind).Put(t.Context(), "a/x", []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			got, err := b.List(t.Context(), "a/")
+			if diff := cmp.Diff([]string{"a/0000000001", "a/B", "a/B!", "a/b"}, got); diff != "" || err != nil {
+				t.Errorf("list: %v (-want +got):\n%s", err, diff)
+			}
+			if err := b.Put(t.Context(), "c", nil); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := b.List(t.Context(), "c"); len(got) != 0 || err != nil {
+				t.Errorf("after a deletion: %v %v", got, err)
+			}
+			if err := b.Put(t.Context(), "huge", bytes.Repeat([]byte("x"), 2<<20)); err == nil {
+				t.Error("a blob beyond the limit is taken")
+			}
+		})
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	l := newLab(t)
+	a := l.Accounts()
+	if _, found, err := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); found || err != nil {
+		t.Errorf("an absent account: %v %v", found, err)
+	}
+	role := map[string]string{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}
+	if err := a.EnsureServiceAccount(t.Context(), l.id, "dns", map[string]string{"l": "1"}, role); err != nil {
+		t.Fatal(err)
+	}
+	if got, found, err := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); !found || err != nil || !cmp.Equal(got, role) {
+		t.Errorf("annotations: %v %v %v", got, found, err)
+	}
+	if err := a.EnsureServiceAccount(t.Context(), l.id, "dns", nil, map[string]string{"other": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, _ := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); len(got) != 2 {
+		t.Errorf("annotations: %v", got)
+	}
+	// An overlay that has the same account adopts it and leaves the role to us.
+	d := desired(l.items("apps", `
+apiVersion: v1
+kind: Namespace
+metadata: {name: NS}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: dns, namespace: NS, annotations: {eks.amazonaws.com/role-arn: wrong, mine: "3"}}
+`)...)
+	l.apply(d)
+	l.empty(d)
+	if got, _, _ := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); got["eks.amazonaws.com/role-arn"] != role["eks.amazonaws.com/role-arn"] || got["mine"] != "3" || got["other"] != "2" {
+		t.Errorf("annotations: %v", got)
+	}
+	for range 2 {
+		if err := a.DeleteServiceAccount(t.Context(), l.id, "dns"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

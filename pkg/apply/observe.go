@@ -1,0 +1,304 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// width bounds the decisions made at once; the gate bounds the requests they make.
+const width = gateMax
+
+// pass is one look at the cluster.
+type pass struct {
+	*Cluster
+	link   *link
+	source reader
+	inv    gitops.Inventory
+	// parents are ours, by set id; asked are the ids of all sets that git asks for.
+	parents map[string]parent
+	asked   map[string]bool
+	wants   map[key]want
+	// crds are the kinds that git defines; changing are those of them whose definition is not live as git says.
+	crds     map[schema.GroupKind]key
+	changing map[schema.GroupKind]bool
+	// coming are the namespaces that git will make: nothing can be in them yet.
+	coming map[string]bool
+	// live are all labelled objects of the kinds in question.
+	live map[key]*unstructured.Unstructured
+	// blind are kinds that could not be listed.
+	blind map[schema.GroupKind]*gitops.Error
+
+	mu  sync.Mutex
+	out gitops.Observed
+}
+
+// Observe implements engine.Observer. It sends no request that writes; dry runs apart.
+func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
+	p := &pass{
+		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{},
+		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*unstructured.Unstructured{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
+	}
+	items := p.items(d)
+	var err error
+	if p.link, p.source, err = c.connect(ctx); err != nil {
+		if errors.Is(err, ErrNoCluster) {
+			p.predict(items)
+			return p.out, nil
+		}
+		return nil, err
+	}
+	if err := p.link.catalog.refresh(ctx, catalogAge, p.missing(items)...); err != nil {
+		return nil, failure(err, gitops.ObserveFailed, scrubber{mute: false})
+	}
+	if err := p.readParents(ctx); err != nil {
+		return nil, failure(err, gitops.ObserveFailed, scrubber{})
+	}
+	p.accept(items)
+	p.list(ctx)
+	p.decideAll(ctx)
+	p.leftovers(ctx)
+	c.settlePass(p)
+	return p.out, nil
+}
+
+// items are the desired Kubernetes objects; one that is there twice is an error for both.
+func (p *pass) items(d gitops.Desired) []gitops.Item {
+	var out []gitops.Item
+	first := map[gitops.Ref]gitops.Item{}
+	for _, item := range d.Items {
+		if item.Ref.Domain != gitops.K8s {
+			continue
+		}
+		if other, twice := first[item.Ref]; twice {
+			p.fail(item, gitops.Errorf(gitops.DuplicateObject, "also rendered by %s", other.From.Position.String()))
+			continue
+		}
+		first[item.Ref] = item
+		out = append(out, item)
+	}
+	return slices.DeleteFunc(out, func(item gitops.Item) bool { return p.out[item.Ref].Err != nil })
+}
+
+func (p *pass) fail(item gitops.Item, e *gitops.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out[item.Ref] = gitops.Observation{Err: e.On(item.Ref).At(item.From), From: item.From, Spec: item.Spec}
+}
+
+// missing are the kinds that items need, for the catalog to be read anew when it lacks one. A kind that git itself defines is
+// not worth a new look in every pass until its definition is live: the watch on definitions sees to that.
+func (p *pass) missing(items []gitops.Item) []schema.GroupVersionKind {
+	seen := map[schema.GroupVersionKind]bool{}
+	var out []schema.GroupVersionKind
+	for _, item := range items {
+		if gvk := gvkOf(item.Spec); !seen[gvk] {
+			seen[gvk] = true
+			out = append(out, gvk)
+		}
+	}
+	return out
+}
+
+// predict answers for a cluster that does not exist: everything will be created, as git says.
+func (p *pass) predict(items []gitops.Item) {
+	for _, item := range items {
+		next := payload(item.Spec, kind{GroupVersionKind: gvkOf(item.Spec), Namespaced: item.Ref.Namespace != ""}, item.Ref.Namespace, p.parentOf(item.From.Overlay).id())
+		p.out[item.Ref] = gitops.Observation{Next: next, Predicted: true, From: item.From, Spec: item.Spec}
+	}
+}
+
+// parentOf is the parent that an overlay's objects belong to.
+func (c *Cluster) parentOf(overlay string) parent {
+	return parent{Namespace: c.Namespace, Name: parentName(c.Cluster, overlay), overlay: overlay}
+}
+
+// readParents finds our sets.
+func (p *pass) readParents(ctx context.Context) error {
+	configMaps, ok := p.link.catalog.kind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
+	if !ok {
+		return errors.New("the API server knows no ConfigMaps")
+	}
+	found, err := p.source.members(ctx, query{kind: configMaps, namespace: p.Namespace, label: setID})
+	if err != nil {
+		return fmt.Errorf("listing the sets in namespace %s: %w", p.Namespace, err)
+	}
+	for _, u := range append(found, p.written()...) {
+		if u.GetNamespace() != p.Namespace || u.GetLabels()[setID] == "" {
+			continue
+		}
+		if u = p.newest(keyOf(u), u); u == nil {
+			continue
+		}
+		if set, ok := readParent(u, p.Cluster.Cluster); ok {
+			p.parents[set.id()] = set
+		}
+	}
+	return nil
+}
+
+// accept makes items ready to be compared, or says why they cannot be.
+func (p *pass) accept(items []gitops.Item) {
+	for _, item := range items {
+		if item.Ref.Kind == "CustomResourceDefinition" && item.Ref.Group == "apiextensions.k8s.io" {
+			gk := schema.GroupKind{Group: gitops.StringAt(item.Spec, "spec", "group"), Kind: gitops.StringAt(item.Spec, "spec", "names", "kind")}
+			p.crds[gk] = key{schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}, "", item.Ref.Name}
+		}
+	}
+	for _, item := range items {
+		gvk := gvkOf(item.Spec)
+		k, known := p.link.catalog.kind(gvk)
+		switch {
+		case !known:
+			p.unserved(item, gvk)
+			continue
+		case item.Ref.Name == "":
+			p.fail(item, gitops.Errorf(gitops.ApplyInvalid, "%s needs metadata.name", gvk.Kind))
+			continue
+		case k.Namespaced && item.Ref.Namespace == "":
+			p.fail(item, gitops.Errorf(gitops.ApplyInvalid, "%s needs metadata.namespace: set `namespace` in the kustomization", gvk.Kind))
+			continue
+		}
+		if gvk.Group == "" && gvk.Kind == "Secret" {
+			if fault := secretFault(item.Spec); fault != "" {
+				p.fail(item, gitops.Errorf(gitops.ApplyInvalid, "%s", fault))
+				continue
+			}
+		}
+		w := want{ref: item.Ref, item: item, kind: k, key: key{gvk.GroupKind(), "", item.Ref.Name}}
+		if k.Namespaced {
+			w.key.Namespace = item.Ref.Namespace
+		}
+		set := p.parentOf(item.From.Overlay).id()
+		p.asked[set] = true
+		w.payload = payload(item.Spec, k, w.key.Namespace, set)
+		w.digest = gitops.DigestOf(w.payload)
+		if other, twice := p.wants[w.key]; twice {
+			p.fail(item, gitops.Errorf(gitops.DuplicateObject, "the server knows it as the same object as %s of %s", other.ref.Label(), other.item.From.Position.String()))
+			continue
+		}
+		p.wants[w.key] = w
+	}
+}
+
+// unserved decides about an item whose kind the server does not know (yet).
+func (p *pass) unserved(item gitops.Item, gvk schema.GroupVersionKind) {
+	crd, defined := p.crds[gvk.GroupKind()]
+	switch {
+	case defined:
+		next := payload(item.Spec, kind{GroupVersionKind: gvk, Namespaced: item.Ref.Namespace != ""}, item.Ref.Namespace, p.parentOf(item.From.Overlay).id())
+		p.out[item.Ref] = gitops.Observation{Next: next, Predicted: true, From: item.From, Spec: item.Spec, Needs: []gitops.Ref{crd.ref()}}
+	case p.link.catalog.unknown(gvk.Group):
+		p.fail(item, gitops.Errorf(gitops.ObserveFailed, "the server of API group %s does not answer", gvk.Group))
+	default:
+		if k, ok := p.link.catalog.serving(gvk.GroupKind()); ok {
+			p.fail(item, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s; it serves %s", gvk.Kind, gvk.GroupVersion(), k.GroupVersion()))
+			return
+		}
+		p.fail(item, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s, and no overlay holds its CustomResourceDefinition", gvk.Kind, gvk.GroupVersion()))
+	}
+}
+
+// list reads all labelled objects of every kind that git, our sets or the inventory name: one request a kind, or none with
+// watches.
+func (p *pass) list(ctx context.Context) {
+	queries := p.queries()
+	var mu sync.Mutex
+	each(len(queries), width, func(i int) {
+		found, err := p.source.members(ctx, queries[i])
+		mu.Lock()
+		defer mu.Unlock()
+		gk := queries[i].kind.GroupKind()
+		if err != nil && !apierrors.IsNotFound(err) {
+			p.blind[gk] = failure(fmt.Errorf("listing %s: %w", gk, err), gitops.ObserveFailed, scrubber{})
+			return
+		}
+		for _, u := range found {
+			p.live[keyOf(u)] = u
+		}
+	})
+	for _, u := range p.written() {
+		if k := keyOf(u); u.GetLabels()[partOf] != "" && p.live[k] == nil && p.newest(k, nil) != nil {
+			p.live[k] = u
+		}
+	}
+	parents := queries[:0:0]
+	if k, ok := p.link.catalog.kind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}); ok {
+		parents = append(parents, query{kind: k, namespace: p.Namespace, label: setID})
+	}
+	p.source.keep(append(parents, queries...))
+}
+
+// queries are one per kind, in the version that git uses, so that what is live reads in the same words.
+func (p *pass) queries() []query {
+	kinds := map[schema.GroupKind]kind{}
+	add := func(gk schema.GroupKind) {
+		if _, ok := kinds[gk]; ok {
+			return
+		}
+		if k, ok := p.link.catalog.serving(gk); ok {
+			kinds[gk] = k
+		} else if p.link.catalog.unknown(gk.Group) {
+			p.blind[gk] = gitops.Errorf(gitops.ObserveFailed, "the server of API group %s does not answer", gk.Group)
+		}
+	}
+	for _, w := range p.wants {
+		kinds[w.kind.GroupKind()] = w.kind
+	}
+	for _, set := range p.parents {
+		for gk := range set.kinds {
+			add(gk)
+		}
+	}
+	for ref := range p.inv {
+		if ref.Domain == gitops.K8s {
+			add(schema.GroupKind{Group: ref.Group, Kind: ref.Kind})
+		}
+	}
+	out := make([]query, 0, len(kinds))
+	for _, k := range kinds {
+		if k.Listable {
+			out = append(out, query{kind: k, label: partOf})
+		}
+	}
+	slices.SortFunc(out, func(a, b query) int {
+		return slices.Compare([]string{a.kind.Group, a.kind.Kind}, []string{b.kind.Group, b.kind.Kind})
+	})
+	return out
+}
+
+// decideAll compares every desired object: definitions and namespaces first, because they decide about what is of their kinds
+// and in them.
+func (p *pass) decideAll(ctx context.Context) {
+	var first, rest []want
+	for _, w := range p.wants {
+		if w.ref.Kind == "CustomResourceDefinition" || w.key.GroupKind == namespaceKind() {
+			first = append(first, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	each(len(first), width, func(i int) { p.observe(ctx, first[i]) })
+	for gk, crd := range p.crds {
+		w, ok := p.wants[crd]
+		if o := p.out[w.ref]; ok && (o.Live == nil || !same(o.Live, o.Next)) {
+			p.changing[gk] = true
+		}
+	}
+	for _, w := range first {
+		if o := p.out[w.ref]; w.key.GroupKind == namespaceKind() && o.Err == nil && o.Live == nil {
+			p.coming[w.key.Name] = true
+		}
+	}
+	each(len(rest), width, func(i int) { p.observe(ctx, rest[i]) })
+}
+
+func namespaceKind() schema.GroupKind { return schema.GroupKind{Kind: "Namespace"} }

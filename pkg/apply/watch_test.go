@@ -1,0 +1,224 @@
+package apply
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// counter counts requests by verb and kind of path.
+type counter struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	seen []string
+}
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	watch := ""
+	if r.URL.Query().Get("watch") == "true" {
+		watch = "WATCH "
+	}
+	c.seen = append(c.seen, watch+r.Method+" "+r.URL.Path)
+	c.mu.Unlock()
+	return c.next.RoundTrip(r)
+}
+
+func (c *counter) take() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.seen
+	c.seen = nil
+	return out
+}
+
+// count puts a counter into the connection.
+func (l *lab) count() *counter {
+	l.Helper()
+	raw, _, err := l.connect(l.Context())
+	if err != nil {
+		l.Fatal(err)
+	}
+	c := &counter{next: raw.http.Transport}
+	raw.http.Transport = c
+	return c
+}
+
+// nudges waits for a nudge.
+func (l *lab) nudges() {
+	l.Helper()
+	select {
+	case <-l.Changed():
+	case <-time.After(30 * time.Second):
+		l.Fatal("no nudge came")
+	}
+}
+
+// quiet drains nudges until there was none for a while.
+func (l *lab) quiet() {
+	for {
+		select {
+		case <-l.Changed():
+		case <-time.After(300 * time.Millisecond):
+			return
+		}
+	}
+}
+
+func TestSteadyStateCostsNoRequests(t *testing.T) {
+	l := newLab(t, func(o *Options) { o.Watch = true })
+	d := desired(l.items("apps", corpus)...)
+	requests := l.count()
+	l.apply(d)
+	l.empty(d)
+	l.eventually("a look without a request", func() (string, bool) {
+		requests.take()
+		l.empty(d)
+		seen := slices.DeleteFunc(requests.take(), func(r string) bool { return strings.HasSuffix(r, "/pods") }) // of what is not ready
+		return fmt.Sprint(seen), len(seen) == 0
+	})
+	for range 5 {
+		l.empty(d)
+	}
+	for _, r := range requests.take() {
+		if !strings.HasSuffix(r, "/pods") {
+			t.Errorf("a request in steady state: %s", r)
+		}
+	}
+}
+
+func TestDriftNudges(t *testing.T) {
+	l := newLab(t, func(o *Options) { o.Watch = true })
+	d := desired(l.items("apps", web)...)
+	l.apply(d)
+	l.empty(d)
+	l.quiet()
+	l.edit("kubectl-edit", configMaps(), "flags", gitops.Tree{"data": gitops.Tree{"beta": "off"}})
+	l.nudges()
+	l.expect(d, `update ConfigMap flags: data.beta "off">"on" kubectl-edit`)
+	l.apply(d)
+	l.empty(d)
+	l.quiet()
+	if err := l.raw().client.Resource(configMaps()).Namespace(l.id).Delete(t.Context(), "flags", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l.nudges()
+	p := l.plan(d)
+	if len(p.Changes) == 0 || p.Changes[0].Action != plan.Create || !p.Changes[0].Drift {
+		t.Errorf("after a deletion behind git's back: %v", said(p))
+	}
+	l.apply(d)
+	l.empty(d)
+	// An object that loses our label is not ours to see any more, but git still wants it.
+	l.quiet()
+	l.edit("kubectl-label", configMaps(), "flags", gitops.Tree{"metadata": gitops.Tree{"labels": gitops.Tree{partOf: nil}}})
+	l.nudges()
+	l.expect(d, `update ConfigMap flags: metadata.labels null>{"applyset.kubernetes.io/part-of":"`+l.parentOf("apps").id()+`"}`)
+}
+
+func TestStatusAloneDoesNotNudge(t *testing.T) {
+	l := newLab(t, func(o *Options) { o.Watch = true })
+	d := desired(l.items("apps", `
+apiVersion: v1
+kind: Namespace
+metadata: {name: NS}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web, namespace: NS}
+spec: {maxUnavailable: 1, selector: {matchLabels: {app: web}}}
+`)...)
+	l.apply(d)
+	l.empty(d)
+	l.quiet()
+	l.edit("test", gvr("policy", "v1", "poddisruptionbudgets"), "web", gitops.Tree{"status": gitops.Tree{"conditions": []any{gitops.Tree{
+		"type": "Note", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": "2026-11-21T08:00:00Z",
+	}}}}, "status")
+	// What comes after it is seen, so the status had been seen, too.
+	l.edit("kubectl-edit", gvr("policy", "v1", "poddisruptionbudgets"), "web", gitops.Tree{"metadata": gitops.Tree{"annotations": gitops.Tree{"x": "y"}}})
+	l.nudges()
+	l.expect(d, `update PodDisruptionBudget web: metadata.annotations {"x":"y"}>null kubectl-edit`)
+}
+
+// A watch that the server has forgotten (410) or that broke is listed anew; kinds that leave are not watched any more.
+func TestWatchesFollowKinds(t *testing.T) {
+	l := newLab(t, func(o *Options) { o.Watch = true })
+	items := l.items("apps", corpus)
+	l.apply(desired(items...))
+	l.empty(desired(items...))
+	streams := func() int {
+		l.watch.mu.Lock()
+		defer l.watch.mu.Unlock()
+		return len(l.watch.streams)
+	}
+	all := streams()
+	var rest []gitops.Item
+	for _, item := range items {
+		if item.Ref.Kind == "Namespace" {
+			rest = append(rest, item)
+		}
+	}
+	// What is left over is still watched, because the set's parent names it.
+	if _, err := l.Observe(t.Context(), desired(rest...), l.inv); err != nil {
+		t.Fatal(err)
+	}
+	if streams() != all {
+		t.Errorf("%d of %d kinds are watched while their objects live", streams(), all)
+	}
+	other := newLab(t, func(o *Options) { o.Watch = true })
+	other.apply(desired(other.items("apps", twoMaps)...))
+	other.empty(desired(other.items("apps", twoMaps)...))
+	other.watch.mu.Lock()
+	defer other.watch.mu.Unlock()
+	if n := len(other.watch.streams); n != 3 {
+		t.Errorf("%d watches for sets, Namespaces and ConfigMaps", n)
+	}
+}
+
+// Our own write is believed before the watch tells of it, and not longer.
+func TestOwnWritesAreBelievedUntilTheWatchKnows(t *testing.T) {
+	now := time.Unix(1000, 0)
+	c := New(Options{Watch: true, Now: func() time.Time { return now }})
+	object := func(version string) *unstructured.Unstructured {
+		u := configMap("ns", "x", nil)
+		u.SetResourceVersion(version)
+		return u
+	}
+	k := keyOf(object("1"))
+	c.remember(k, object("20"))
+	if got := c.newest(k, object("9")); got.GetResourceVersion() != "20" {
+		t.Errorf("an old cache wins over our write: %s", got.GetResourceVersion())
+	}
+	if !c.caughtUp(object("20")) {
+		t.Error("our own write is not recognised")
+	}
+	if got := c.newest(k, object("9")); got.GetResourceVersion() != "20" {
+		t.Errorf("a look that read the cache just before the event falls back behind our write: %s", got.GetResourceVersion())
+	}
+	c.gone(object("21"))
+	if got := c.newest(k, nil); got != nil {
+		t.Error("our write outlives a deletion that the watch told of")
+	}
+	c.remember(k, object("30"))
+	if c.caughtUp(object("29")) || c.newest(k, object("29")).GetResourceVersion() != "30" {
+		t.Error("an event from before our write counts")
+	}
+	if c.caughtUp(object("31")) || c.newest(k, object("31")).GetResourceVersion() != "31" {
+		t.Error("somebody's later write is taken for ours")
+	}
+	c.remember(k, object("40"))
+	now = now.Add(freshness + time.Second)
+	if c.newest(k, nil) != nil {
+		t.Error("our write is believed for ever")
+	}
+}
