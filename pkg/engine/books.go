@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"maps"
+	"reflect"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// withDeletes is the inventory with everything that is about to be deleted in it, so that a crash in the middle of a
+// deletion leaves it on the books (law 5).
+func withDeletes(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
+	out := clone(inv)
+	for _, c := range p.Changes {
+		if c.Action != plan.Delete {
+			continue
+		}
+		if _, ok := out[c.Ref]; !ok {
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay}
+		}
+	}
+	return out
+}
+
+// settle is the inventory after a run: what was applied or found equal is in it, what was confirmed gone is not.
+func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Inventory {
+	out := withDeletes(inv, r.Plan)
+	for _, c := range r.Plan.Changes {
+		res, _ := r.Result(c.ID)
+		switch {
+		case c.Action == plan.Delete && res.State == run.Done:
+			delete(out, c.Ref)
+		case c.Action == plan.Delete || c.Action == plan.Wait || !reached(res):
+		case res.State == run.Done:
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash}
+		default:
+			// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
+			// further steps.
+			have := out[c.Ref]
+			have.Overlay = c.From.Overlay
+			out[c.Ref] = have
+		}
+	}
+	for ref, seen := range o {
+		switch {
+		case seen.Err != nil:
+		case seen.Live == nil && seen.Next == nil:
+			// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
+			delete(out, ref)
+		case seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
+			out[ref] = entry(out[ref], gitops.Entry{
+				Overlay: seen.From.Overlay, Spec: gitops.DigestOf(seen.Spec), Revision: r.Plan.Revision.Hash,
+			})
+		}
+	}
+	return out
+}
+
+// entry keeps the entry that is there when the new one says the same of the content, so that Revision stays the commit that
+// last changed it.
+func entry(have, found gitops.Entry) gitops.Entry {
+	if have.Spec == found.Spec && have.Overlay == found.Overlay {
+		return have
+	}
+	return found
+}
+
+// reached reports whether the change was accepted, whatever became of it afterwards.
+func reached(r run.Result) bool {
+	switch r.State {
+	case run.Applied, run.Done:
+		return true
+	case run.Broken:
+		return r.Error != nil && (r.Error.Reason == gitops.HealthFailed || r.Error.Reason == gitops.Deadline)
+	case run.Pending, run.Applying, run.ChangeHeld, run.Blocked, run.Interrupted:
+	}
+	return false
+}
+
+// outcome sums a run up: the worst word wins, and waiting for a person counts only when nothing else is left.
+func outcome(r run.Record) run.Outcome {
+	var failed, moving, held bool
+	for _, res := range r.Results {
+		switch res.State {
+		case run.Broken:
+			failed = true
+		case run.ChangeHeld:
+			held = true
+		case run.Done:
+		case run.Blocked:
+			// Waiting for the next try of something that failed is still failing.
+			failed = failed || res.Error != nil && res.Error.Reason == gitops.Backoff
+			moving = true
+		case run.Pending, run.Applying, run.Applied, run.Interrupted:
+			moving = true
+		}
+	}
+	switch {
+	case failed:
+		return run.Failed
+	case !r.Plan.Complete || troubled(r.Plan):
+		return run.Unknown
+	case moving:
+		return run.Progressing
+	case held:
+		return run.Waiting
+	}
+	return run.Converged
+}
+
+// noteworthy reports whether history should hold a run: it changed something, or it ended differently from the one before.
+func noteworthy(r run.Record, last *run.Record) bool {
+	switch {
+	case last == nil, last.Outcome != r.Outcome, last.Plan.Revision.Hash != r.Plan.Revision.Hash:
+		return true
+	case r.Outcome != run.Converged && last.Plan.ID != r.Plan.ID:
+		return true
+	}
+	for _, c := range r.Plan.Changes {
+		if res, ok := r.Result(c.ID); ok && c.Action != plan.Wait && reached(res) {
+			return true
+		}
+	}
+	return false
+}
+
+func troubled(p plan.Plan) bool {
+	for _, problem := range p.Problems {
+		if !problem.Reason.Note() {
+			return true
+		}
+	}
+	return false
+}
+
+func clone(inv gitops.Inventory) gitops.Inventory {
+	if inv == nil {
+		return gitops.Inventory{}
+	}
+	return maps.Clone(inv)
+}

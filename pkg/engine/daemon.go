@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// Daemon reconciles every cluster of the repository until ctx ends: one goroutine follows the source, one per cluster
+// runs passes. It returns after all of them have stopped, each having finished or handed back what it had under way.
+// Only selects clusters by folder; nil means all.
+func (e *Engine) Daemon(ctx context.Context, only func(folder string) bool) error {
+	d := &daemon{Engine: e, workers: map[string]*worker{}}
+	defer d.running.Wait()
+	var pause time.Duration
+	for {
+		retry := e.Interval
+		if err := d.fetch(ctx, only); err != nil {
+			pause = min(max(2*pause, 2*time.Second), e.Interval)
+			retry = pause
+			e.Log.Warn("fetching", "error", err, "retry", retry)
+		} else {
+			pause = 0
+		}
+		timer := time.NewTimer(e.spread(retry))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-e.Source.Changed():
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// daemon is the state of the source's goroutine.
+type daemon struct {
+	*Engine
+	workers map[string]*worker
+	running sync.WaitGroup
+	last    string
+}
+
+// work is what a worker is told: the newest snapshot and the cluster's part of it.
+type work struct {
+	snapshot gitops.Snapshot
+	cluster  gitops.Cluster
+}
+
+// fetch gets the newest snapshot and hands it to the clusters' workers when it moved.
+func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
+	snapshot, err := d.Source.Fetch(ctx)
+	if err != nil {
+		d.Sink.Emit(run.Fetched{Head: d.head(""), Error: gitops.AsError(gitops.SourceUnreachable, err)})
+		return err
+	}
+	if snapshot.Revision.Hash == d.last {
+		return nil
+	}
+	clusters, err := d.Renderer.Clusters(ctx, snapshot)
+	if err != nil {
+		d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision, Error: gitops.AsError(gitops.RenderFailed, err)})
+		return err
+	}
+	d.last = snapshot.Revision.Hash
+	d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision})
+	seen := map[string]bool{}
+	for _, c := range clusters {
+		if only != nil && !only(c.Folder) {
+			continue
+		}
+		seen[c.Folder] = true
+		d.assign(ctx, work{snapshot: snapshot, cluster: c})
+	}
+	for folder, w := range d.workers {
+		if !seen[folder] {
+			// A folder that left git is no order to delete a cluster: its worker stops, the cluster stays as it is.
+			d.Log.Warn("cluster folder left git; the cluster is no longer reconciled and nothing of it is deleted", "folder", folder)
+			w.stop()
+			delete(d.workers, folder)
+		}
+	}
+	return nil
+}
+
+// assign gives work to the cluster's worker, starting one when there is none.
+func (d *daemon) assign(ctx context.Context, todo work) {
+	w := d.workers[todo.cluster.Folder]
+	if w == nil {
+		ctx, cancel := context.WithCancel(ctx)
+		w = &worker{Engine: d.Engine, mail: make(chan work, 1), yield: make(chan struct{}, 1), stop: cancel, backoff: NewBackoff(d.Jitter)}
+		d.workers[todo.cluster.Folder] = w
+		d.running.Go(func() { w.run(ctx) })
+	}
+	w.give(todo)
+}
+
+// spread adds up to a tenth to a pause, so that many replicas and clusters do not move in step.
+func (e *Engine) spread(pause time.Duration) time.Duration {
+	return pause + time.Duration(e.Jitter()*float64(pause)/10)
+}

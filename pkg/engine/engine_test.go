@@ -1,0 +1,449 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+func TestRunOnceAppliesInOrderOfNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b, c := configMap("a", "1"), dependsOn(configMap("b", "1"), "a"), dependsOn(configMap("c", "1"), "b")
+		w.takes[a.Ref], w.takes[b.Ref] = time.Minute, time.Second
+		w.push(c, b, a)
+		record := once(t, w)
+		if record.Outcome != run.Converged {
+			t.Fatalf("outcome %s, results %+v", record.Outcome, record.Results)
+		}
+		if diff := cmp.Diff([]string{"create a", "create b", "create c"}, w.order()); diff != "" {
+			t.Error(diff)
+		}
+		checkNeedsWereReady(t, w)
+		if again := once(t, w); len(again.Plan.Changes) != 0 || again.Outcome != run.Converged {
+			t.Errorf("the second plan is not empty: %+v", again.Plan.Changes)
+		}
+	})
+}
+
+func TestRunOnceFailureBlocksDependantsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b, c, d := configMap("a", "1"), dependsOn(configMap("b", "1"), "a"), dependsOn(configMap("c", "1"), "b"), configMap("d", "1")
+		w.broken[a.Ref] = true
+		w.push(a, b, c, d)
+		record := once(t, w)
+		states := map[string]run.State{}
+		for _, r := range record.Results {
+			states[r.Ref.Name] = r.State
+		}
+		want := map[string]run.State{"a": run.Broken, "b": run.Blocked, "c": run.Blocked, "d": run.Done}
+		if diff := cmp.Diff(want, states); diff != "" {
+			t.Error(diff)
+		}
+		if record.Outcome != run.Failed {
+			t.Errorf("outcome %s, want failed", record.Outcome)
+		}
+		if _, ok := w.inventory[a.Ref]; !ok {
+			t.Error("a was accepted by the server, so it must be in the inventory although it does not work")
+		}
+	})
+}
+
+func TestStepsAreTakenAndAreNoDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.push(configMap("a", "1"))
+		once(t, w)
+		a := configMap("a", "2")
+		w.push(a)
+		w.steps[a.Ref] = 1000
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		record, err := w.engine().RunOnce(ctx, w.job())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken := 1000 - w.steps[a.Ref]; taken < 10 || taken > 60 {
+			t.Errorf("%d steps in 10 s: a step is due every fifth of a second at most, and at a tenth of the time taken so far", taken)
+		}
+		if record.Outcome != run.Progressing {
+			t.Errorf("outcome %s", record.Outcome)
+		}
+		w.steps[a.Ref] = 2
+		record = once(t, w)
+		if record.Outcome != run.Converged || len(record.Plan.Changes) != 1 || record.Plan.Changes[0].Drift {
+			t.Errorf("a change of git that takes several passes is no drift: outcome %s, changes %+v", record.Outcome, record.Plan.Changes)
+		}
+	})
+}
+
+func TestRunOnceStopsAtPanicOfOneChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.fault = func(op string, r gitops.Ref) fault {
+			if op == "apply" && r.Name == "a" {
+				return panics
+			}
+			return none
+		}
+		w.push(configMap("a", "1"), configMap("b", "1"))
+		record := once(t, w)
+		res, _ := record.Result(record.Plan.Changes[0].ID)
+		if res.Error == nil || res.Error.Reason != gitops.Internal {
+			t.Errorf("the panic is not reported: %+v", res)
+		}
+		if diff := cmp.Diff([]string{"create b"}, w.order()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestInventoryHoldsDeletesUntilConfirmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b := configMap("a", "1"), configMap("b", "1")
+		w.push(a, b)
+		once(t, w)
+		w.push(a)
+		w.fault = func(op string, r gitops.Ref) fault {
+			if op == "apply" && r == b.Ref {
+				return refused
+			}
+			return none
+		}
+		if record := once(t, w); record.Outcome != run.Failed {
+			t.Fatalf("outcome %s", record.Outcome)
+		}
+		if _, ok := w.inventory[b.Ref]; !ok {
+			t.Fatal("a refused delete was forgotten")
+		}
+		w.fault = func(string, gitops.Ref) fault { return none }
+		once(t, w)
+		if _, ok := w.inventory[b.Ref]; ok {
+			t.Error("a confirmed delete is still on the books")
+		}
+	})
+}
+
+func TestUnreadableDomainDeletesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.push(configMap("a", "1"), configMap("b", "1"))
+		once(t, w)
+		w.push(configMap("a", "2"))
+		w.observeErr[gitops.K8s] = errFault
+		record := once(t, w)
+		if record.Outcome != run.Unknown || record.Plan.Complete || len(record.Plan.Problems) == 0 {
+			t.Errorf("outcome %s, complete %v, problems %v", record.Outcome, record.Plan.Complete, record.Plan.Problems)
+		}
+		if len(w.live) != 2 || len(w.inventory) != 2 {
+			t.Errorf("something was deleted or forgotten: live %d, inventory %d", len(w.live), len(w.inventory))
+		}
+	})
+}
+
+func TestUnreadablePolicyHoldsEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.policy = &gitops.Item{Spec: gitops.Tree{"intervall": "3m"}}
+		w.push(configMap("a", "1"))
+		record := once(t, w)
+		if len(w.applies) != 0 || len(record.Plan.Changes) != 1 || record.Plan.Changes[0].Hold == nil || record.Plan.Changes[0].Hold.Reason != gitops.PolicyInvalid {
+			t.Errorf("applied %v with a policy that cannot be read: %+v", w.order(), record.Plan.Changes)
+		}
+	})
+}
+
+func TestPendingOverlayWaitsForFacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.needsFacts = "shop"
+		w.push(configMap("a", "1"))
+		record := once(t, w)
+		if record.Outcome != run.Progressing || len(w.applies) != 0 {
+			t.Fatalf("outcome %s, applied %v", record.Outcome, w.order())
+		}
+		w.facts = gitops.Facts{"region": "eu-west-1"}
+		if record = once(t, w); record.Outcome != run.Converged {
+			t.Errorf("outcome %s", record.Outcome)
+		}
+	})
+}
+
+func TestCancelFinishesTheBooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b := configMap("a", "1"), dependsOn(configMap("b", "1"), "a")
+		w.takes[a.Ref] = time.Hour
+		w.push(a, b)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		record, err := w.engine().RunOnce(ctx, w.job())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if record.Outcome != run.Progressing || len(w.records) != 1 {
+			t.Errorf("outcome %s, %d records", record.Outcome, len(w.records))
+		}
+		if _, ok := w.inventory[a.Ref]; !ok {
+			t.Error("what was accepted before the interrupt is not on the books")
+		}
+		if diff := cmp.Diff([]string{"create a"}, w.order()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestDaemonFollowsCommitsAndDrift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := configMap("a", "1")
+		w.push(a)
+		stop := start(t, w)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"a": "1"})
+
+		w.push(configMap("a", "2"), configMap("b", "1"))
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"a": "2", "b": "1"})
+
+		w.edit(a.Ref, nil)
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"a": "2", "b": "1"})
+		last := w.lastRecord()
+		if last.Cause != "drift" || len(last.Plan.Changes) != 1 || !last.Plan.Changes[0].Drift {
+			t.Errorf("drift is not attributed: cause %s, changes %+v", last.Cause, last.Plan.Changes)
+		}
+		stop()
+	})
+}
+
+func TestDaemonYieldsLongWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		slow := configMap("slow", "1")
+		w.takes[slow.Ref] = 11 * time.Minute
+		w.push(slow)
+		stop := start(t, w)
+		time.Sleep(5 * time.Second)
+		w.push(slow, configMap("new", "1"))
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"slow": "1", "new": "1"})
+		w.edit(configMap("new", "1").Ref, nil)
+		time.Sleep(4 * time.Second)
+		wantLive(t, w, map[string]any{"slow": "1", "new": "1"})
+		time.Sleep(12 * time.Minute)
+		if last := w.lastRecord(); last.Outcome != run.Converged {
+			t.Errorf("last outcome %s", last.Outcome)
+		}
+		if diff := cmp.Diff([]string{"create slow", "create new", "create new"}, w.order()); diff != "" {
+			t.Errorf("the slow one must be applied once only: %s", diff)
+		}
+		stop()
+	})
+}
+
+func TestDaemonIdleCostsOnePassAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.push(configMap("a", "1"))
+		stop := start(t, w)
+		time.Sleep(time.Minute)
+		before, records := w.counts()
+		time.Sleep(30 * time.Minute)
+		after, recordsAfter := w.counts()
+		if passes := (after - before) / 2; passes < 9 || passes > 11 {
+			t.Errorf("%d passes in 30 minutes at an interval of 3", passes)
+		}
+		if recordsAfter != records {
+			t.Errorf("%d records for looking and finding nothing", recordsAfter-records)
+		}
+		stop()
+	})
+}
+
+func TestDaemonBacksOffTheBrokenOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var tries atomic.Int64
+		w.fault = func(op string, r gitops.Ref) fault {
+			if op == "apply" && r.Name == "bad" {
+				tries.Add(1)
+				return refused
+			}
+			return none
+		}
+		good := configMap("good", "1")
+		w.push(configMap("bad", "1"), good)
+		stop := start(t, w)
+		time.Sleep(10 * time.Minute)
+		if n := tries.Load(); n < 5 || n > 12 {
+			t.Errorf("%d tries in ten minutes, want about 8 (2 s doubling to 5 min)", n)
+		}
+		w.edit(good.Ref, nil)
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"good": "1"})
+		before := tries.Load()
+		w.push(configMap("bad", "2"), good)
+		time.Sleep(time.Second)
+		if n := tries.Load(); n != before+1 {
+			t.Errorf("a new commit did not end the wait: %d tries, had %d", n, before)
+		}
+		stop()
+	})
+}
+
+func TestDaemonSurvivesTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := configMap("a", "1")
+		w.push(a)
+		stop := start(t, w)
+		time.Sleep(time.Second)
+		w.mu.Lock()
+		w.fetchErr = gitops.Errorf(gitops.SourceUnreachable, "no route")
+		w.mu.Unlock()
+		w.push(configMap("a", "2"))
+		time.Sleep(time.Minute)
+		w.edit(a.Ref, nil)
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"a": "1"})
+		w.mu.Lock()
+		w.fetchErr = nil
+		w.mu.Unlock()
+		time.Sleep(5 * time.Minute)
+		wantLive(t, w, map[string]any{"a": "2"})
+		stop()
+	})
+}
+
+// TestLawsUnderFaults: whatever fails, what is applied was planned, needs were ready, nothing is forgotten, and once the
+// faults stop the world converges to git.
+func TestLawsUnderFaults(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		seed, share := rapid.Uint64().Draw(r, "seed"), rapid.Float64Range(0, 0.5).Draw(r, "share")
+		edges := rapid.SliceOfN(rapid.IntRange(-1, 7), 8, 8).Draw(r, "edges")
+		var failure string
+		synctest.Test(t, func(t *testing.T) { failure = laws(t, seed, share, edges) })
+		if failure != "" {
+			r.Fatal(failure)
+		}
+	})
+}
+
+func laws(t *testing.T, seed uint64, share float64, edges []int) string {
+	w := newWorld()
+	fleet := func(version string, skip int) []gitops.Item {
+		var items []gitops.Item
+		for i, e := range edges {
+			if i == skip {
+				continue
+			}
+			item := configMap(fmt.Sprint(i), version)
+			// Edges point to lower numbers only, so there is no cycle; a skipped one is no need any more.
+			if e >= 0 && e < i && e != skip {
+				item = dependsOn(item, fmt.Sprint(e))
+			}
+			w.takes[item.Ref] = time.Duration(i) * time.Second
+			items = append(items, item)
+		}
+		return items
+	}
+	for step, items := range [][]gitops.Item{fleet("1", -1), fleet("2", 3), fleet("2", 5)} {
+		w.push(items...)
+		w.fault = flaky(seed+uint64(step), share)
+		for range 5 {
+			_, _ = w.engine().RunOnce(t.Context(), w.job())
+			for ref := range w.live {
+				if _, known := w.inventory[ref]; !known && share == 0 {
+					return fmt.Sprintf("%s is live but not in the inventory", ref)
+				}
+			}
+		}
+	}
+	w.fault = flaky(seed, 0)
+	var record run.Record
+	for range 4 {
+		record = once(t, w)
+	}
+	for _, a := range w.applies {
+		if !w.planned[a.change.ID] {
+			return fmt.Sprintf("%s was applied but never planned", a.change.Ref)
+		}
+	}
+	if record.Outcome != run.Converged || len(record.Plan.Changes) != 0 {
+		return fmt.Sprintf("did not converge: %s %+v", record.Outcome, record.Results)
+	}
+	if len(w.live) != len(w.want) || len(w.inventory) != len(w.want) {
+		return fmt.Sprintf("live %d, inventory %d, want %d", len(w.live), len(w.inventory), len(w.want))
+	}
+	return needsWereReady(w)
+}
+
+func once(t *testing.T, w *world) run.Record {
+	t.Helper()
+	record, err := w.engine().RunOnce(t.Context(), w.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// start runs the daemon; stop ends it and waits.
+func start(t *testing.T, w *world) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- w.engine().Daemon(ctx, nil) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func wantLive(t *testing.T, w *world, want map[string]any) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got := map[string]any{}
+	for r, tree := range w.live {
+		got[r.Name], _ = gitops.At(tree, "data", "v")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("live (-want +got):\n%s", diff)
+	}
+}
+
+func checkNeedsWereReady(t *testing.T, w *world) {
+	t.Helper()
+	if failure := needsWereReady(w); failure != "" {
+		t.Error(failure)
+	}
+}
+
+func needsWereReady(w *world) string {
+	for _, a := range w.applies {
+		for _, need := range a.change.Needs {
+			if ready, there := a.ready[need]; there && !ready {
+				return fmt.Sprintf("%s was applied before %s was ready", a.change.Ref, need)
+			}
+		}
+	}
+	return ""
+}
+
+var _ engine.Ledger = (*world)(nil)

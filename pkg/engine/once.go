@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// RunOnce is the product on one screen: observe the infrastructure, render the overlays with its facts, observe the
+// cluster, plan both, carry the plan out, record. Trouble is in the Record; the error is for what kept the record from
+// being made or stored.
+func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
+	record := run.Record{Cluster: j.Cluster.Name, Cause: j.Cause, Began: e.Now()}
+	inventory, err := e.Ledger.Inventory(ctx, j.Cluster.Name)
+	if err != nil {
+		return record, gitops.AsError(gitops.LedgerUnavailable, err)
+	}
+	rules, policies := e.rules(&j)
+	desired, observed := e.look(ctx, j, rules, inventory)
+	record.Plan = plan.Build(plan.Input{
+		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
+	}, policies...)
+	if j.Last == nil || (j.Last.Plan.ID != record.Plan.ID && !record.Plan.Empty()) {
+		e.Sink.Emit(run.Planned{Head: e.head(record.Cluster), Plan: record.Plan})
+	}
+	if j.Preview {
+		record.Outcome, record.Ended = run.Preview, e.Now()
+		return record, nil
+	}
+	if err := e.remember(ctx, j, inventory, withDeletes(inventory, record.Plan)); err != nil {
+		return record, err
+	}
+	record.Results = e.carry(ctx, j, record.Plan, desired.Overlays)
+	record.Outcome, record.Ended = outcome(record), e.Now()
+	// The books are kept even when the run was interrupted: what was done must not be forgotten.
+	ctx = context.WithoutCancel(ctx)
+	if err := e.remember(ctx, j, inventory, settle(inventory, observed, record)); err != nil {
+		return record, err
+	}
+	if !noteworthy(record, j.Last) {
+		return record, nil
+	}
+	if record, err = e.Ledger.Append(ctx, record); err != nil {
+		return record, gitops.AsError(gitops.LedgerUnavailable, err)
+	}
+	e.Sink.Emit(run.Finished{Head: e.head(record.Cluster), Record: record})
+	return record, nil
+}
+
+// rules reads the cluster's policy. One that cannot be read becomes a problem of the cluster, on which
+// plan.Build holds everything: a policy is never guessed.
+func (e *Engine) rules(j *Job) (plan.Rules, []plan.Policy) {
+	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Zone)
+	j.deadline = cmp.Or(rules.Timeouts.Ready, e.Deadline)
+	j.Backoff.Bound(rules.Retry)
+	policies := append(rules.Policies(e.Now, j.Cluster.Approvals), j.Policies...)
+	j.Cluster.Problems = slices.Concat(j.Cluster.Problems, problems)
+	return rules, policies
+}
+
+// look renders and observes both domains. What cannot be known becomes problems and observation errors, never absence.
+func (e *Engine) look(ctx context.Context, j Job, rules plan.Rules, inv gitops.Inventory) (gitops.Desired, gitops.Observed) {
+	observed := gitops.Observed{}
+	infra := gitops.Desired{Revision: j.Snapshot.Revision, Cluster: j.Cluster.Name, Problems: j.Cluster.Problems}
+	var facts gitops.Facts
+	if j.Cluster.Config.Spec != nil {
+		infra.Items = []gitops.Item{j.Cluster.Config}
+		e.observe(ctx, observed, gitops.EKS, j.Target.Infra, infra, inv)
+		var err error
+		if facts, err = j.Target.Facts.Facts(ctx); err != nil {
+			infra.Problems = append(infra.Problems, gitops.AsError(gitops.ObserveFailed, err))
+		}
+	} else {
+		observed[gitops.Ref{Domain: gitops.EKS}] = gitops.Observation{Err: gitops.Errorf(gitops.ConfigInvalid, "the ClusterConfig of %s cannot be read", j.Cluster.Folder)}
+	}
+	desired, err := e.Renderer.Render(ctx, j.Snapshot, j.Cluster, facts)
+	if err != nil {
+		desired = gitops.Desired{}
+		observed[gitops.Ref{Domain: gitops.K8s}] = gitops.Observation{Err: gitops.AsError(gitops.RenderFailed, err)}
+	} else {
+		desired = rules.Trim(desired)
+		e.observe(ctx, observed, gitops.K8s, j.Target.Objects, desired, inv)
+	}
+	desired.Revision, desired.Cluster = infra.Revision, infra.Cluster
+	desired.Items = append(infra.Items, desired.Items...)
+	desired.Problems = append(infra.Problems, desired.Problems...)
+	return desired, observed
+}
+
+// observe adds one domain's observations. A domain that cannot be observed as a whole is one entry under a Ref that has
+// nothing but the domain.
+func (e *Engine) observe(ctx context.Context, into gitops.Observed, d gitops.Domain, o Observer, want gitops.Desired, inv gitops.Inventory) {
+	seen, err := o.Observe(ctx, want, inv)
+	if err != nil {
+		into[gitops.Ref{Domain: d}] = gitops.Observation{Err: gitops.AsError(gitops.ObserveFailed, err)}
+		return
+	}
+	maps.Copy(into, seen)
+}
+
+// remember stores the inventory when it changed.
+func (e *Engine) remember(ctx context.Context, j Job, before, after gitops.Inventory) error {
+	if reflect.DeepEqual(before, after) {
+		return nil
+	}
+	if err := e.Ledger.Save(ctx, j.Cluster.Name, after); err != nil {
+		return gitops.AsError(gitops.LedgerUnavailable, err)
+	}
+	return nil
+}

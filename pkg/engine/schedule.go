@@ -1,0 +1,194 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// task is one change on its way. All fields are owned by the scheduler's goroutine.
+type task struct {
+	change plan.Change
+	result run.Result
+	// waits are the needs that are not done yet.
+	waits map[gitops.Ref]bool
+	// busy says that a call for it is under way.
+	busy bool
+	// due is when to look at its health next.
+	due time.Time
+	// step says that the next call is Apply again, not Ready.
+	step bool
+}
+
+// answer is what a call for a task came back with.
+type answer struct {
+	task   *task
+	apply  bool
+	health gitops.Health
+	err    error
+}
+
+// schedule carries one plan out.
+type schedule struct {
+	*Engine
+	job   Job
+	tasks []*task
+	byRef map[gitops.Ref]*task
+	// pending are the overlays whose items only predict what they will be once the cluster's facts are known.
+	pending map[string]bool
+	answers chan answer
+	busy    int
+	// stopped says that nothing new is started: the run was cancelled or yields.
+	stopped bool
+	// nudged says that the live state may have changed since it was observed.
+	nudged bool
+	// idle is when there was last something to start.
+	idle time.Time
+}
+
+// yieldAfter is how long a pass that only waits stays before a nudge may end it, so that the changes just applied settle
+// within their own run in the common case.
+const yieldAfter = 2 * time.Second
+
+// grace is how long calls under way may take after the run was cancelled.
+const grace = 20 * time.Second
+
+// carry is the scheduler: start what is unblocked, watch what was started, unblock what needs it, until nothing is left
+// (or nothing is left to start and the job yields). Calls run in goroutines that it waits for; decisions are made here.
+//
+//	state        next
+//	pending   -> applying (needs done) | blocked (a need failed, is held, or is itself blocked) | held
+//	applying  -> applied (accepted) | failed
+//	applied   -> done (ready) | failed | applying (Health.Step) | left as it is (yield, interrupt)
+func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitops.Overlay) []run.Result {
+	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, pending: map[string]bool{}, answers: make(chan answer), idle: e.Now()}
+	for _, o := range overlays {
+		s.pending[o.Name] = o.Pending
+	}
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.admit(p)
+	for {
+		s.start(calls)
+		if s.finished() {
+			break
+		}
+		s.wait(ctx, cancel)
+	}
+	return s.results()
+}
+
+// admit makes the tasks and settles those that do not run at all.
+func (s *schedule) admit(p plan.Plan) {
+	for _, c := range p.Changes {
+		t := &task{change: c, result: run.Result{Change: c.ID, Ref: c.Ref, State: run.Pending}, waits: map[gitops.Ref]bool{}}
+		s.tasks, s.byRef[c.Ref] = append(s.tasks, t), t
+	}
+	for _, t := range s.tasks {
+		for _, need := range t.change.Needs {
+			if s.byRef[need] != nil && need != t.change.Ref {
+				t.waits[need] = true
+			}
+		}
+	}
+	for _, t := range s.tasks {
+		switch {
+		case t.change.Hold != nil:
+			s.settle(t, run.ChangeHeld, &gitops.Error{Reason: t.change.Hold.Reason, Err: errors.New(t.change.Hold.Why)})
+		case t.change.Ref.Domain == gitops.K8s && s.pending[t.change.From.Overlay]:
+			s.settle(t, run.Blocked, gitops.Errorf(gitops.FactsPending, "overlay %s needs facts of the cluster that are known after apply", t.change.From.Overlay))
+		case t.change.Action == plan.Wait:
+			t.result.State, t.result.Began = run.Applied, s.Now()
+		default:
+			if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
+				s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
+			}
+		}
+	}
+}
+
+// start begins every task whose needs are done, within the concurrency bound.
+func (s *schedule) start(ctx context.Context) {
+	for _, t := range s.tasks {
+		if s.busy >= s.Concurrency {
+			return
+		}
+		switch {
+		case t.busy:
+		case t.result.State == run.Pending && !s.stopped && len(t.waits) == 0:
+			t.result.State, t.result.Began, s.idle = run.Applying, s.Now(), s.Now()
+			s.Sink.Emit(run.Started{Head: s.head(s.job.Cluster.Name), Change: t.change})
+			s.call(ctx, t, true)
+		case t.result.State == run.Applied && !s.stopped && !s.Now().Before(t.due):
+			s.call(ctx, t, t.step)
+		}
+	}
+}
+
+// call runs Apply or Ready of a task in a goroutine; its answer comes back through s.answers.
+func (s *schedule) call(ctx context.Context, t *task, apply bool) {
+	t.busy, t.step = true, false
+	s.busy++
+	side := s.side(t.change.Ref)
+	go func() {
+		a := answer{task: t, apply: apply}
+		defer func() {
+			if p := recover(); p != nil {
+				a.err = gitops.Errorf(gitops.Internal, "panic while applying: %v", p)
+			}
+			s.answers <- a
+		}()
+		if apply {
+			if a.err = side.Apply(ctx, t.change); a.err != nil {
+				return
+			}
+		}
+		a.health, a.err = side.Ready(ctx, t.change.Ref)
+	}()
+}
+
+func (s *schedule) side(r gitops.Ref) Side {
+	if r.Domain == gitops.EKS {
+		return s.job.Target.Infra
+	}
+	return s.job.Target.Objects
+}
+
+// finished reports whether nothing is under way and nothing will be.
+func (s *schedule) finished() bool {
+	if s.busy > 0 {
+		return false
+	}
+	for _, t := range s.tasks {
+		switch t.result.State {
+		case run.Applied:
+			if !s.stopped {
+				return false
+			}
+		case run.Pending:
+			if !s.stopped && len(t.waits) == 0 {
+				return false
+			}
+		case run.Applying, run.Done, run.ChangeHeld, run.Blocked, run.Broken, run.Interrupted:
+		}
+	}
+	return true
+}
+
+// results gives what became of every change; what never started because the run ended is interrupted.
+func (s *schedule) results() []run.Result {
+	out := make([]run.Result, 0, len(s.tasks))
+	for _, t := range s.tasks {
+		if t.result.State == run.Pending {
+			s.settle(t, run.Interrupted, gitops.Errorf(gitops.Interrupted, "the run ended before its turn"))
+		}
+		out = append(out, t.result)
+	}
+	slices.SortStableFunc(out, func(a, b run.Result) int { return a.Ref.Compare(b.Ref) })
+	return out
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// wait sleeps until something may have changed: an answer, a nudge of the live state, a task's time, a yield or the end
+// of the run.
+func (s *schedule) wait(ctx context.Context, cancel context.CancelFunc) {
+	timer := time.NewTimer(s.nap())
+	defer timer.Stop()
+	done, yield := ctx.Done(), s.job.Yield
+	if s.stopped {
+		// Cancelled already: only the calls under way are waited for, and not for ever.
+		done, yield = nil, nil
+	}
+	if !s.mayYield() {
+		yield = nil
+	}
+	select {
+	case a := <-s.answers:
+		s.take(a)
+	case <-s.job.Target.Infra.Changed():
+		s.look(gitops.EKS)
+	case <-s.job.Target.Objects.Changed():
+		s.look(gitops.K8s)
+	case <-yield:
+		s.stopped = true
+	case <-done:
+		s.stopped = true
+		// Calls under way get a moment to finish; then they are cut off and reported as what they are.
+		time.AfterFunc(grace, cancel)
+	case <-timer.C:
+	}
+	// A nudge may be drift of something that this plan does not touch: with nothing left to start, the next pass corrects
+	// it and goes on waiting.
+	if s.nudged && s.job.Yield != nil && s.mayYield() {
+		s.stopped = true
+	}
+}
+
+// nap is the time to the next task that is due.
+func (s *schedule) nap() time.Duration {
+	nap := time.Minute
+	for _, t := range s.tasks {
+		if t.result.State == run.Applied && !t.busy {
+			nap = min(nap, max(0, t.due.Sub(s.Now())))
+		}
+	}
+	if s.job.Yield != nil && !s.mayYield() {
+		nap = min(nap, max(time.Millisecond, yieldAfter-s.Now().Sub(s.idle)))
+	}
+	return nap
+}
+
+// mayYield reports whether the run only waits, and has done so long enough that ending it costs nothing.
+func (s *schedule) mayYield() bool {
+	for _, t := range s.tasks {
+		if t.busy && t.result.State == run.Applying {
+			return false
+		}
+		if t.result.State == run.Pending && len(t.waits) == 0 {
+			return false
+		}
+	}
+	return s.Now().Sub(s.idle) >= yieldAfter
+}
+
+// look makes every waiting task of a domain due now: a nudge said that something moved.
+func (s *schedule) look(d gitops.Domain) {
+	s.nudged = true
+	if s.job.Nudged != nil {
+		s.job.Nudged()
+	}
+	for _, t := range s.tasks {
+		if t.result.State == run.Applied && t.change.Ref.Domain == d && !t.step {
+			t.due = s.Now()
+		}
+	}
+}
+
+// take books the answer of a call.
+func (s *schedule) take(a answer) {
+	t := a.task
+	t.busy = false
+	s.busy--
+	switch {
+	case a.err != nil && (a.apply || t.result.State == run.Applying):
+		s.fail(t, gitops.AsError(gitops.ApplyFailed, a.err))
+		return
+	case a.err != nil:
+		// The change was accepted; not being able to look is no verdict on it.
+		a.health = gitops.Health{Status: gitops.Unknown, Message: a.err.Error()}
+	}
+	t.result.State = run.Applied
+	moved := a.health != t.result.Health
+	t.result.Health = a.health
+	switch goal := s.goal(t.change); {
+	case a.health.Status == goal:
+		s.settle(t, run.Done, nil)
+	case a.health.Status == gitops.Failed:
+		s.fail(t, gitops.Errorf(gitops.HealthFailed, "%s", a.health.Message))
+	case s.Now().Sub(t.result.Began) > s.job.deadline:
+		s.fail(t, gitops.Errorf(gitops.Deadline, "not ready after %s: %s", s.job.deadline, a.health.Message))
+	default:
+		t.step = a.health.Step
+		t.due = s.Now().Add(pause(s.Now().Sub(t.result.Began), a.health.Step))
+		if moved {
+			s.Sink.Emit(run.Progressed{Head: s.head(s.job.Cluster.Name), Change: t.change.ID, Ref: t.change.Ref, State: run.Applied, Health: a.health})
+		}
+	}
+}
+
+// goal is the status that ends a change.
+func (s *schedule) goal(c plan.Change) gitops.Status {
+	if c.Action == plan.Delete {
+		return gitops.Absent
+	}
+	return gitops.Ready
+}
+
+// pause is how long to leave a task alone: a tenth of the time it has taken so far, so that short things are seen at once
+// and long ones cost few calls. Nudges cut it short.
+func pause(elapsed time.Duration, step bool) time.Duration {
+	if step {
+		return min(max(elapsed/10, 200*time.Millisecond), 5*time.Second)
+	}
+	return min(max(elapsed/10, 100*time.Millisecond), 15*time.Second)
+}
+
+func (s *schedule) fail(t *task, err *gitops.Error) {
+	if err.Ref.IsZero() {
+		err.Ref = t.change.Ref
+	}
+	if err.From.File == "" {
+		err.From = t.change.From
+	}
+	s.settle(t, run.Broken, err)
+}
+
+// settle ends a task and passes the news on to what needs it.
+func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
+	if err != nil && err.Ref.IsZero() {
+		err = err.On(t.change.Ref).At(t.change.From)
+	}
+	t.result.State, t.result.Error, t.result.Ended = state, err, s.Now()
+	s.Sink.Emit(run.Settled{Head: s.head(s.job.Cluster.Name), Result: t.result})
+	switch state {
+	case run.Done:
+		s.job.Backoff.Forget(t.change)
+	case run.Broken:
+		s.job.Backoff.Failed(t.change, s.Now())
+	case run.Pending, run.Applying, run.Applied, run.ChangeHeld, run.Blocked, run.Interrupted:
+	}
+	for _, other := range s.tasks {
+		if !other.waits[t.change.Ref] {
+			continue
+		}
+		if state == run.Done {
+			delete(other.waits, t.change.Ref)
+		} else if other.result.State == run.Pending {
+			s.settle(other, run.Blocked, gitops.Errorf(gitops.Blocked, "needs %s, which is %s", t.change.Ref.Label(), state))
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// worker runs the passes of one cluster.
+type worker struct {
+	*Engine
+	// mail holds the newest work only: what was superseded is never run.
+	mail chan work
+	// yield tells a pass that only waits to make way for newer work.
+	yield   chan struct{}
+	stop    context.CancelFunc
+	backoff *Backoff
+	// again says that the live state may have moved under the last pass, so that another look is due.
+	again bool
+	// last is the record of the last pass.
+	last   *run.Record
+	target Target
+	// connected is the cluster and region the target was made for.
+	connected string
+}
+
+// give replaces the worker's pending work and asks the pass under way to yield. It is called by the daemon's goroutine only.
+func (w *worker) give(todo work) {
+	select {
+	case <-w.mail:
+	default:
+	}
+	w.mail <- todo
+	nudge(w.yield)
+}
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// settleTime coalesces bursts of nudges: a rollout moves many objects, one pass answers them all.
+const settleTime = 50 * time.Millisecond
+
+// run is the loop of one cluster: wait for a reason, run a pass, decide when to look again.
+func (w *worker) run(ctx context.Context) {
+	defer w.close()
+	var todo work
+	var next time.Time
+	cause := ""
+	for {
+		if todo, cause = w.await(ctx, todo, next); ctx.Err() != nil {
+			return
+		}
+		next = w.pass(ctx, todo, cause)
+	}
+}
+
+// await blocks until there is a reason for a pass: new work, a nudge of the live state, or time.
+func (w *worker) await(ctx context.Context, todo work, next time.Time) (work, string) {
+	wait := time.NewTimer(max(0, next.Sub(w.Now())))
+	defer wait.Stop()
+	due := wait.C
+	if next.IsZero() {
+		due = nil
+	}
+	var infra, objects <-chan struct{}
+	if w.connected != "" {
+		infra, objects = w.target.Infra.Changed(), w.target.Objects.Changed()
+	}
+	select {
+	case <-ctx.Done():
+		return todo, ""
+	case todo = <-w.mail:
+		return todo, "commit"
+	case <-due:
+		return todo, "interval"
+	case <-infra:
+	case <-objects:
+	}
+	settled := time.NewTimer(settleTime)
+	defer settled.Stop()
+	select {
+	case <-ctx.Done():
+	case todo = <-w.mail:
+		return todo, "commit"
+	case <-settled.C:
+	}
+	return todo, "drift"
+}
+
+// pass runs once and says when the next pass is due.
+func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
+	retry := func(err error) time.Time {
+		w.Log.Error("reconciling", "cluster", todo.cluster.Name, "error", err)
+		return w.Now().Add(w.spread(min(w.Interval, 10*time.Second)))
+	}
+	if err := w.connect(ctx, todo.cluster); err != nil {
+		e := gitops.AsError(gitops.Unreachable, err)
+		w.Sink.Emit(run.Fetched{Head: w.head(todo.cluster.Name), Revision: todo.snapshot.Revision, Error: e})
+		return retry(e)
+	}
+	select {
+	case <-w.yield: // what asked for it is what this pass runs
+	default:
+	}
+	if len(w.mail) > 0 {
+		nudge(w.yield)
+	}
+	w.again = false
+	record, err := w.RunOnce(ctx, Job{
+		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Last: w.last,
+		Nudged: func() { w.again = true },
+	})
+	if err != nil {
+		return retry(err)
+	}
+	w.last = &record
+	return w.due(todo.cluster, record)
+}
+
+// due is when to look again without a nudge: soon while something moves or waits for a retry, at the interval otherwise.
+func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
+	interval := w.Interval
+	if rules, _ := plan.DecodeRules(c.Policy, w.Zone); rules.Interval > 0 {
+		interval = rules.Interval
+	}
+	next := w.Now().Add(w.spread(interval))
+	if r.Outcome == run.Progressing || w.again {
+		next = w.Now().Add(settleTime)
+	}
+	if at := w.backoff.Next(w.Now()); !at.IsZero() && at.Before(next) {
+		next = at
+	}
+	return next
+}
+
+// connect makes the target, anew when the cluster's identity in git changed.
+func (w *worker) connect(ctx context.Context, c gitops.Cluster) error {
+	identity := string(gitops.DigestOf([]any{c.Name, gitops.TreeAt(c.Config.Spec, "metadata")["region"]}))
+	if w.connected == identity {
+		return nil
+	}
+	w.close()
+	target, err := w.Connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	w.target, w.connected = target, identity
+	return nil
+}
+
+func (w *worker) close() {
+	if w.connected != "" && w.target.Close != nil {
+		w.target.Close()
+	}
+	w.connected = ""
+}

@@ -1,0 +1,148 @@
+package view
+
+import (
+	"strings"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// heartbeat is how long the plain display stays silent before it names what is slowest.
+const heartbeat = 30 * time.Second
+
+// plain prints transitions only, each on a line with its time, and a heartbeat while something takes long.
+type plain struct {
+	scene
+	spoke time.Time
+}
+
+func (d *plain) event(e run.Event) []byte {
+	d.take(e)
+	p := &page{Options: d.Options}
+	d.transition(p, e)
+	if p.b.Len() > 0 {
+		d.spoke = d.now
+	}
+	return p.bytes()
+}
+
+func (d *plain) transition(p *page, e run.Event) {
+	switch e := e.(type) {
+	case run.Fetched:
+		if e.Error != nil {
+			d.say(p, e.Head, p.paint(inkBad, "✗ "+clean(e.Error.Error())))
+			return
+		}
+		d.say(p, e.Head, "fetched "+p.revision(e.Revision))
+	case run.Planned:
+		d.say(p, e.Head, d.act(e.Cluster).opening())
+	case run.Started:
+		d.row(p, e.Head, "…", inkMove, e.Change, verb(e.Change.Action))
+	case run.Progressed:
+		c := d.act(e.Cluster).change(run.Result{Change: e.Change, Ref: e.Ref})
+		d.row(p, e.Head, "…", inkMove, c, clean(e.Health.Message))
+	case run.Settled:
+		d.settled(p, e)
+	case run.Finished:
+		d.say(p, e.Head, p.paint(inkOutcome(e.Record.Outcome), closing(d.Options, e.Record)))
+		for _, trouble := range troubles(e.Record) {
+			p.b.WriteString(Problem(d.Options, trouble))
+		}
+	}
+}
+
+func (d *plain) settled(p *page, e run.Settled) {
+	symbol, sink := mark(e.Result.State)
+	text := took(e.Result.Began, e.Result.Ended, time.Time{})
+	if err := e.Result.Error; err != nil {
+		text = string(e.Result.State) + "  " + said(err)
+	}
+	d.row(p, e.Head, symbol, sink, d.act(e.Cluster).change(e.Result), text)
+}
+
+// say prints a line with its time and, when there are several, its cluster.
+func (d *plain) say(p *page, h run.Head, text string) {
+	line := d.clockOnly(h.At) + " "
+	if d.several() && h.Cluster != "" {
+		line += clean(h.Cluster) + " "
+	}
+	p.line(line + text)
+}
+
+func (d *plain) row(p *page, h run.Head, symbol string, sink ink, c plan.Change, said string) {
+	place := d.act(h.Cluster).place(c.ID)
+	line := place + " " + p.paint(sink, symbol) + " " + p.paint(inkOf(c.Action), c.Action.Symbol()) + "  " + pad(clean(c.Ref.Label()), 40) + "  " + said
+	d.say(p, h, strings.TrimRight(line, " "))
+}
+
+func (d *plain) tick(now time.Time) []byte {
+	d.see(now)
+	if d.spoke.IsZero() || d.now.Sub(d.spoke) < heartbeat {
+		return nil
+	}
+	p := &page{Options: d.Options}
+	for _, cluster := range sortedKeys(d.acts) {
+		a := d.acts[cluster]
+		slow := a.slow()
+		if len(slow) == 0 {
+			continue
+		}
+		first := slow[0]
+		said := span(d.now.Sub(first.began))
+		if first.health.Message != "" {
+			said = clean(first.health.Message) + ", " + said
+		}
+		d.say(p, run.Head{At: d.now, Cluster: cluster}, a.place(first.change.ID)+" … waiting for "+count(len(slow), "change", "changes")+": "+clean(first.change.Ref.Label())+" "+said)
+	}
+	if p.b.Len() > 0 {
+		d.spoke = d.now
+	}
+	return p.bytes()
+}
+
+func (d *plain) end() []byte { return nil }
+
+// clockOnly is the time of day without a date: lines follow one another.
+func (o Options) clockOnly(t time.Time) string {
+	o.Now = time.Time{}
+	return o.clock(t, "15:04:05")
+}
+
+// verb says what is being done to a thing.
+func verb(a plan.Action) string {
+	switch a {
+	case plan.Create:
+		return "creating"
+	case plan.Update:
+		return "updating"
+	case plan.Replace:
+		return "replacing"
+	case plan.Delete:
+		return "deleting"
+	case plan.Wait:
+	}
+	return "waiting"
+}
+
+// quiet prints nothing of runs that go well; what failed is told at the end of its run.
+type quiet struct{ scene }
+
+func (d *quiet) event(e run.Event) []byte {
+	p := &page{Options: d.Options}
+	switch e := e.(type) {
+	case run.Fetched:
+		if e.Error != nil {
+			p.b.WriteString(Problem(d.Options, e.Error))
+		}
+	case run.Finished:
+		for _, trouble := range troubles(e.Record) {
+			p.b.WriteString(Problem(d.Options, trouble))
+		}
+	case run.Planned, run.Started, run.Progressed, run.Settled:
+	}
+	return p.bytes()
+}
+
+func (d *quiet) tick(time.Time) []byte { return nil }
+func (d *quiet) end() []byte           { return nil }

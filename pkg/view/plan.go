@@ -1,0 +1,295 @@
+package view
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// Plans prints plans: what should change, and what is not known.
+func Plans(f Format, o Options, plans ...plan.Plan) ([]byte, error) {
+	switch f {
+	case JSON, YAML:
+		return marshal(f, plans...)
+	case Markdown:
+		return planMarkdown(o, plans), nil
+	case Text:
+	}
+	p := &page{Options: o}
+	for _, each := range plans {
+		p.gap()
+		p.plan(each)
+	}
+	return p.bytes(), nil
+}
+
+func (p *page) plan(pl plan.Plan) {
+	p.heading(pl)
+	p.gap()
+	sections := sectionsOf(pl)
+	for _, s := range sections {
+		p.line(p.paint(inkStrong, s.title))
+		p.changes(s.changes, s.drift)
+	}
+	p.problems(pl.Problems)
+	if len(sections) > 0 || len(pl.Problems) > 0 {
+		p.gap()
+	}
+	p.summary(pl)
+}
+
+func (p *page) heading(pl plan.Plan) {
+	parts := []string{p.paint(inkStrong, clean(pl.Cluster)), p.revision(pl.Revision)}
+	if !p.Now.IsZero() {
+		parts = append(parts, "compared with live at "+p.clock(p.Now, "15:04:05Z07:00"))
+	}
+	p.line(strings.Join(parts, " · "))
+}
+
+// revision is "main@4f2c9e1 "subject" (author, 12m ago)".
+func (p *page) revision(r gitops.Revision) string {
+	out := clean(r.Short())
+	if r.Subject != "" {
+		out += fmt.Sprintf(" %q", clean(r.Subject))
+	}
+	var by []string
+	if r.Author != "" {
+		by = append(by, clean(r.Author))
+	}
+	if ago := p.ago(r.At); ago != "" {
+		by = append(by, ago)
+	}
+	if len(by) > 0 {
+		out += " (" + strings.Join(by, ", ") + ")"
+	}
+	return out
+}
+
+// section is a part of a plan under its own heading.
+type section struct {
+	title   string
+	drift   bool
+	changes []plan.Change
+}
+
+// sectionsOf divides a plan so that what git asks for and what happened behind git's back are never mixed.
+func sectionsOf(pl plan.Plan) []section {
+	all := []section{{title: "EKS"}, {title: "Cluster"}, {title: "Drift (not caused by this commit)", drift: true}, {title: "In flight (as git says, not ready yet)"}}
+	for _, c := range pl.Changes {
+		i := 1
+		switch {
+		case c.Action == plan.Wait:
+			i = 3
+		case c.Drift:
+			i = 2
+		case c.Ref.Domain == gitops.EKS:
+			i = 0
+		}
+		all[i].changes = append(all[i].changes, c)
+	}
+	all = slices.DeleteFunc(all, func(s section) bool { return len(s.changes) == 0 })
+	for _, s := range all {
+		slices.SortFunc(s.changes, func(a, b plan.Change) int { return a.Ref.Compare(b.Ref) })
+	}
+	return all
+}
+
+// bunch is how many new objects of one overlay and namespace the concise view sums up in one line.
+const bunch = 4
+
+// group is what new objects are summed up by.
+type group struct{ overlay, namespace string }
+
+func groupOf(c plan.Change) (group, bool) {
+	return group{c.From.Overlay, c.Ref.Namespace}, c.Action == plan.Create && c.Hold == nil && c.Ref.Domain == gitops.K8s
+}
+
+func (p *page) changes(changes []plan.Change, drift bool) {
+	groups := map[group][]plan.Change{}
+	if !p.Verbose && !drift {
+		for _, c := range changes {
+			if g, ok := groupOf(c); ok {
+				groups[g] = append(groups[g], c)
+			}
+		}
+	}
+	done := map[group]bool{}
+	for _, c := range changes {
+		g, ok := groupOf(c)
+		switch {
+		case ok && len(groups[g]) >= bunch && done[g]:
+		case ok && len(groups[g]) >= bunch:
+			done[g] = true
+			p.group(g, groups[g])
+		default:
+			p.change(c)
+		}
+	}
+}
+
+func (p *page) group(g group, changes []plan.Change) {
+	what := fmt.Sprintf("%d cluster-scoped objects", len(changes))
+	if g.namespace != "" {
+		what = fmt.Sprintf("%d objects in namespace %s", len(changes), clean(g.namespace))
+	}
+	cells := []cell{{inkFaint, clean(folderOf(changes))}}
+	if slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Predicted }) {
+		cells = append(cells, cell{inkFaint, "predicted"})
+	}
+	p.row(2, "+ "+what, inkGood, detailColumn, cells...)
+}
+
+// folderOf is the deepest folder that holds the files of all changes.
+func folderOf(changes []plan.Change) string {
+	folder := path.Dir(changes[0].From.File)
+	for _, c := range changes[1:] {
+		for folder != "." && folder != "/" && !strings.HasPrefix(c.From.File, folder+"/") {
+			folder = path.Dir(folder)
+		}
+	}
+	if folder == "." || folder == "/" {
+		return changes[0].From.Overlay
+	}
+	return folder + "/"
+}
+
+func (p *page) change(c plan.Change) {
+	symbol, after := c.Action.Symbol(), ""
+	if c.Drift {
+		symbol, after = "!", ", will be restored"
+	}
+	cells := []cell{{inkNone, clean(c.Why)}}
+	if c.Drift && c.Action == plan.Replace {
+		cells = append(cells, cell{inkReplace, "replace"})
+	}
+	if c.Hold != nil {
+		cells = append(cells, cell{inkHold, "⏸ held: " + clean(c.Hold.Why)})
+	}
+	if c.Approved != nil {
+		cells = append(cells, cell{inkGood, "✔ approved in " + clean(c.Approved.String())})
+	}
+	if c.Predicted {
+		cells = append(cells, cell{inkFaint, "predicted"})
+	}
+	cells = append(cells, cell{inkFaint, clean(c.From.Position.String())})
+	p.row(2, symbol+" "+clean(c.Ref.Label()), inkOf(c.Action), detailColumn, cells...)
+	p.edits(c, after)
+}
+
+// problems prints what is in the way, and apart from it what is merely not managed.
+func (p *page) problems(problems []*gitops.Error) {
+	for _, notes := range []bool{false, true} {
+		title := "Problems"
+		if notes {
+			title = "Notes"
+		}
+		for _, e := range problems {
+			if e.Reason.Note() != notes {
+				continue
+			}
+			if title != "" {
+				p.line(p.paint(inkStrong, title))
+				title = ""
+			}
+			p.problem(e)
+		}
+	}
+}
+
+func (p *page) problem(e *gitops.Error) {
+	symbol, c := "✗ ", inkBad
+	if e.Reason.Note() {
+		symbol, c = "· ", inkFaint
+	}
+	about := string(e.Reason)
+	if !e.Ref.IsZero() {
+		about += "  " + clean(e.Ref.Label())
+	} else if e.From.Overlay != "" {
+		about += "  overlay " + clean(e.From.Overlay)
+	}
+	p.row(2, symbol+about, c, detailColumn, cell{inkNone, clean(e.Message())}, cell{inkFaint, clean(e.From.Position.String())})
+	if e.Try != "" && !e.Reason.Note() {
+		p.row(6, "try: "+clean(e.Try), inkFaint, 0)
+	}
+}
+
+// Problem prints one problem, with what to do about it.
+func Problem(o Options, e *gitops.Error) string {
+	p := &page{Options: o}
+	head := "✗ " + string(e.Reason)
+	if !e.Ref.IsZero() {
+		head += "  " + clean(e.Ref.Label())
+	}
+	p.row(0, head, inkBad, 0, cell{inkNone, clean(e.Message())}, cell{inkFaint, clean(e.From.Position.String())})
+	try := e.Try
+	if known, ok := gitops.Explain(e.Reason); ok && try == "" {
+		try = known.Try
+	}
+	if try != "" {
+		p.row(2, "try: "+clean(try)+" · reconciler explain "+string(e.Reason), inkFaint, 0)
+	}
+	return p.b.String()
+}
+
+// summary is always the last part: the counts, and how to go on with what is held.
+func (p *page) summary(pl plan.Plan) {
+	s := pl.Summary()
+	line := "Plan: " + tally(s)
+	switch {
+	case len(pl.Changes) == 0 && !pl.Complete:
+		line = "Plan: nothing to change in what is known"
+	case len(pl.Changes) == 0:
+		line = "Nothing to change"
+	}
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{s.Drift, "drift"}, {s.Held, "held"}, {s.Waiting, "in flight"}, {s.Unchanged, "unchanged"}} {
+		if part.n > 0 {
+			line += fmt.Sprintf(" · %d %s", part.n, part.word)
+		}
+	}
+	if !pl.Complete {
+		line += p.paint(inkBad, " · incomplete: see Problems")
+	}
+	p.line(line + "        " + p.paint(inkFaint, "plan "+pl.ID.Short()))
+	p.approve(pl)
+}
+
+func tally(s plan.Summary) string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{s.Create, "add"}, {s.Update, "change"}, {s.Replace, "replace"}, {s.Delete, "delete"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d to %s", part.n, part.word))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to change"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p *page) approve(pl plan.Plan) {
+	ids := 0
+	for _, c := range pl.Changes {
+		if c.Hold != nil && c.Hold.Approvable {
+			ids++
+		}
+	}
+	if ids == 0 {
+		return
+	}
+	folder := p.Folder
+	if folder == "" {
+		folder = "clusters/" + pl.Cluster
+	}
+	short := pl.ID.Short()
+	p.line(fmt.Sprintf("Approve held changes by committing:  %s/approvals/%s.yaml   (reconciler approve %s writes it: %s)", folder, short, short, count(ids, "change id", "change ids")))
+}
