@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/run"
+	"github.com/eks-gitops/reconciler/pkg/view"
+)
+
+func (a *app) applyCommand() *cobra.Command {
+	var timeout time.Duration
+	c := a.progressing(a.selecting(&cobra.Command{
+		Use:   "apply [CLUSTER-FOLDER...]",
+		Short: "Make the clusters equal to git, once",
+		Long:  "Apply the plan that diff shows and wait until everything is ready. Destructive changes are held unless a commit approves them.\nExit code: 0 converged, 1 something is left (held, failed, not ready), 2 could not tell.",
+		RunE: func(c *cobra.Command, args []string) error {
+			ctx := c.Context()
+			if timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, timeout)
+				defer cancel()
+			}
+			return a.apply(ctx, args)
+		},
+	}))
+	c.Flags().DurationVar(&timeout, "timeout", 0, "give up after this long; what was accepted goes on (0: never)")
+	return c
+}
+
+func (a *app) apply(ctx context.Context, args []string) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	mode, err := a.mode()
+	if err != nil {
+		return err
+	}
+	progress, err := view.NewProgress(mode, a.stderr, view.ProgressOptions{Options: a.viewOptions(), Size: a.size})
+	if err != nil {
+		return err
+	}
+	f, err := a.open(ctx, progress, args)
+	if err != nil {
+		return err
+	}
+	records, err := f.each(ctx, f.converge)
+	if closed := progress.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	worst := exitDone
+	for _, r := range records {
+		text, err := view.Record(format, a.viewOptions(), r)
+		if err != nil {
+			return err
+		}
+		if _, err := a.stdout.Write(text); err != nil {
+			return err
+		}
+		worst = max(worst, outcomeCode(r.Outcome))
+	}
+	return code(worst)
+}
+
+// outcomeCode is the exit code of an outcome.
+func outcomeCode(o run.Outcome) int {
+	switch o {
+	case run.Converged:
+		return exitDone
+	case run.Unknown:
+		return exitUnknown
+	case run.Progressing, run.Waiting, run.Failed, run.Preview:
+	}
+	return exitLeft
+}
+
+// tries is how often apply runs again after trouble that may pass by itself.
+const tries = 4
+
+// converge runs passes until nothing moves any more. What depends on facts of a cluster that was just made comes in a later
+// pass; trouble that may pass by itself is tried again a few times.
+func (f *fleet) converge(ctx context.Context, j engine.Job) (run.Record, error) {
+	failures := 0
+	for {
+		record, err := f.engine.RunOnce(ctx, j)
+		if err != nil {
+			return record, err
+		}
+		pause := 50 * time.Millisecond
+		switch record.Outcome {
+		case run.Converged, run.Waiting:
+			return record, nil
+		case run.Failed, run.Unknown:
+			failures++
+			if failures >= tries || !passing(record) {
+				return record, nil
+			}
+			pause = time.Second << failures
+		case run.Progressing, run.Preview:
+		}
+		j.Last = &record
+		select {
+		case <-ctx.Done():
+			return record, nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// passing reports whether all the trouble of a record is of a kind that may pass by itself.
+func passing(r run.Record) bool {
+	transient := func(e *gitops.Error) bool {
+		switch e.Reason {
+		case gitops.Throttled, gitops.Unreachable, gitops.ApplyFailed, gitops.ObserveFailed, gitops.Backoff, gitops.Blocked, gitops.Held, gitops.FactsPending:
+			return true
+		default:
+			return e.Reason.Note()
+		}
+	}
+	for _, p := range r.Plan.Problems {
+		if !transient(p) {
+			return false
+		}
+	}
+	for _, res := range r.Results {
+		if res.Error != nil && !transient(res.Error) {
+			return false
+		}
+	}
+	return true
+}

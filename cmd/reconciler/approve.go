@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/ledger"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+func (a *app) approveCommand() *cobra.Command {
+	var only []string
+	c := &cobra.Command{
+		Use:   "approve PLAN-ID [CLUSTER-FOLDER...]",
+		Short: "Write the file whose commit releases held changes",
+		Long: "Write clusters/<name>/approvals/<plan>.yaml with the ids of the changes that a plan holds, into the folder of the repository.\n" +
+			"Nothing is changed until the file is committed and the commit is followed. An approval covers exactly these changes.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.approve(c.Context(), args[0], args[1:], only)
+		},
+	}
+	c.Flags().StringSliceVar(&only, "change", nil, "ids of the changes to approve, or unique beginnings (default: all that are held)")
+	return c
+}
+
+func (a *app) approve(ctx context.Context, id string, args, only []string) error {
+	root, err := a.location()
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(root); err != nil || !info.IsDir() || a.rev != "" {
+		return fmt.Errorf("approving: %s is no folder to write into\n  try: reconciler approve %s -C PATH-OF-YOUR-CHECKOUT", root, id)
+	}
+	f, err := a.open(ctx, run.Sinks{}, args)
+	if err != nil {
+		return err
+	}
+	cluster, p, err := a.findPlan(ctx, f, id)
+	if err != nil {
+		return err
+	}
+	changes, err := heldChanges(p, only)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(cluster.Folder, "approvals", p.ID.Short()+".yaml")
+	path := filepath.Join(root, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the user's checkout, as git would make it
+		return fmt.Errorf("writing the approval: %w", err)
+	}
+	if err := os.WriteFile(path, approvalFile(p, changes), 0o644); err != nil { //nolint:gosec // a file of the user's checkout, as git would make it
+		return fmt.Errorf("writing the approval: %w", err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s approves %d changes of plan %s; commit and push it:\n", name, len(changes), p.ID.Short())
+	for _, c := range changes {
+		fmt.Fprintf(a.stdout, "  %s %s  %s\n", c.Action.Symbol(), c.Ref.Label(), c.Why)
+	}
+	fmt.Fprintf(a.stdout, "  git add %s && git commit -m \"Approve %s\" && git push\n", name, p.ID.Short())
+	return err
+}
+
+// findPlan looks for a plan by the beginning of its id: first the one last recorded for each cluster, which is what people
+// saw in status and history, then a plan made now, which is what they saw in diff.
+func (a *app) findPlan(ctx context.Context, f *fleet, id string) (gitops.Cluster, plan.Plan, error) {
+	books, ok := f.engine.Ledger.(*ledger.Ledger)
+	for _, c := range f.clusters {
+		if !ok {
+			break
+		}
+		last, found, err := books.Last(ctx, c.Name)
+		if err == nil && found && strings.HasPrefix(string(last.Plan.ID), id) {
+			return c, last.Plan, nil
+		}
+	}
+	records, err := f.each(ctx, func(ctx context.Context, j engine.Job) (run.Record, error) {
+		j.Preview = true
+		return f.engine.RunOnce(ctx, j)
+	})
+	var seen []string
+	for i, r := range records {
+		if strings.HasPrefix(string(r.Plan.ID), id) && id != "" {
+			return f.clusters[i], r.Plan, nil
+		}
+		seen = append(seen, fmt.Sprintf("%s has %s", f.clusters[i].Name, r.Plan.ID.Short()))
+	}
+	err = errors.Join(err, fmt.Errorf("approving %s: no cluster has a plan of this id now: %s\n  try: reconciler diff", id, strings.Join(seen, ", ")))
+	return gitops.Cluster{}, plan.Plan{}, err
+}
+
+// heldChanges are the changes of a plan that an approval can release, narrowed to the ids given.
+func heldChanges(p plan.Plan, only []string) ([]plan.Change, error) {
+	var out []plan.Change
+	for _, c := range p.Changes {
+		if c.Hold == nil || !c.Hold.Approvable {
+			continue
+		}
+		wanted := len(only) == 0
+		for _, id := range only {
+			wanted = wanted || strings.HasPrefix(string(c.ID), id)
+		}
+		if wanted {
+			out = append(out, c)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("approving plan %s: it holds no change that an approval releases", p.ID.Short())
+	}
+	return out, nil
+}
+
+// approvalFile is the file as people review it: what each change is stands beside its id.
+func approvalFile(p plan.Plan, changes []plan.Change) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Approves held changes of cluster %s, as planned at %s.\n# Each id is a hash of exactly what the change does; it covers nothing else.\nplan: %q\nchanges:\n", p.Cluster, p.Revision.Short(), p.ID)
+	for _, c := range changes {
+		fmt.Fprintf(&b, "  - %q # %s %s: %s\n", c.ID, c.Action.Symbol(), c.Ref.Label(), oneLine(c))
+	}
+	return []byte(b.String())
+}
+
+// oneLine says what a change does, for a comment.
+func oneLine(c plan.Change) string {
+	text := string(c.Action)
+	if c.Why != "" {
+		text += ", " + c.Why
+	}
+	return strings.Join(strings.Fields(text), " ")
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/render"
+	"github.com/eks-gitops/reconciler/pkg/run"
+	"github.com/eks-gitops/reconciler/pkg/source"
+)
+
+// fleet is the engine wired to the real world, and the clusters that were selected.
+type fleet struct {
+	engine   *engine.Engine
+	source   source.Source
+	policies []plan.Policy
+	// snapshot and clusters are set by open.
+	snapshot gitops.Snapshot
+	clusters []gitops.Cluster
+}
+
+// connect wires source, renderer, ledger and the clusters' adapters. Nothing is read yet.
+func (a *app) connect(ctx context.Context, sink run.Sink) (*fleet, error) {
+	books, err := a.openLedger()
+	if err != nil {
+		return nil, err
+	}
+	policies, err := a.flags.policies()
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{policies: policies}
+	if f.source, err = a.openSource(); err != nil {
+		return nil, err
+	}
+	keys, err := a.openKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.engine = engine.New(engine.Options{
+		Source: f.source, Renderer: render.New(render.Options{}), Ledger: books, Sink: sink, Connect: a.connector(keys),
+		Now: a.now, Zone: time.LoadLocation, Log: a.log(), Jitter: rand.Float64, Interval: a.interval,
+	})
+	return f, nil
+}
+
+// open connects, fetches the newest snapshot and finds the clusters that the arguments select.
+func (a *app) open(ctx context.Context, sink run.Sink, args []string) (*fleet, error) {
+	f, err := a.connect(ctx, sink)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.read(ctx, args)
+}
+
+// read fetches and selects.
+func (f *fleet) read(ctx context.Context, args []string) error {
+	var err error
+	if f.snapshot, err = f.engine.Source.Fetch(ctx); err != nil {
+		return gitops.AsError(gitops.SourceUnreachable, err)
+	}
+	clusters, err := f.engine.Renderer.Clusters(ctx, f.snapshot)
+	if err != nil {
+		return gitops.AsError(gitops.RenderFailed, err)
+	}
+	var folders []string
+	pick := picker(args)
+	for _, c := range clusters {
+		folders = append(folders, c.Folder)
+		if pick == nil || pick(c.Folder) {
+			f.clusters = append(f.clusters, c)
+		}
+	}
+	switch {
+	case len(f.clusters) > 0:
+		return nil
+	case len(folders) == 0:
+		return gitops.Errorf(gitops.SourceInvalid, "revision %s has no cluster: no folder below clusters/ holds a ClusterConfig", f.snapshot.Revision.Short())
+	}
+	return fmt.Errorf("selecting clusters: nothing matches %s; there are %s", strings.Join(args, " "), strings.Join(folders, ", "))
+}
+
+// joined is all errors of a list as one, or nil.
+func joined(errs []error) error { return errors.Join(errs...) }

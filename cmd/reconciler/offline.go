@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/eks-gitops/reconciler/pkg/eks"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/render"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+func (a *app) renderCommand() *cobra.Command {
+	var overlay, facts string
+	c := &cobra.Command{
+		Use:   "render [CLUSTER-FOLDER...]",
+		Short: "Print the objects git wants, as YAML, offline",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.render(c.Context(), args, overlay, facts)
+		},
+	}
+	c.Flags().StringVar(&overlay, "overlay", "", "only this overlay, for example addons/external-dns")
+	c.Flags().StringVar(&facts, "facts", "", "YAML file with facts of the infrastructure (default: they are not known, and shown so)")
+	return c
+}
+
+func (a *app) render(ctx context.Context, args []string, overlay, factsFile string) error {
+	facts := gitops.Facts{}
+	if factsFile != "" {
+		body, err := os.ReadFile(factsFile)
+		if err != nil {
+			return fmt.Errorf("reading facts: %w", err)
+		}
+		if err := yaml.UnmarshalStrict(body, &facts); err != nil {
+			return fmt.Errorf("reading facts from %s: %w", factsFile, err)
+		}
+	}
+	f, err := a.open(ctx, run.Sinks{}, args)
+	if err != nil {
+		return err
+	}
+	var trouble []error
+	for _, cluster := range f.clusters {
+		desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, facts)
+		if err != nil {
+			trouble = append(trouble, err)
+			continue
+		}
+		trouble = append(trouble, asErrors(desired.Problems)...)
+		body, err := render.YAML(desired, overlay)
+		if err != nil {
+			return err
+		}
+		if _, err := a.stdout.Write(body); err != nil {
+			return err
+		}
+	}
+	return errors.Join(trouble...)
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [CLUSTER-FOLDER...]",
+		Short: "Check all files, offline",
+		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted.\nExit code: 0 all well, 2 not.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.validate(c.Context(), args)
+		},
+	}
+}
+
+func (a *app) validate(ctx context.Context, args []string) error {
+	f, err := a.open(ctx, run.Sinks{}, args)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, cluster := range f.clusters {
+		trouble := a.check(ctx, f, cluster)
+		all = append(all, trouble...)
+		if len(trouble) == 0 {
+			fmt.Fprintf(a.stdout, "✔ %s  cluster %s, %d overlays\n", cluster.Folder, cluster.Name, len(cluster.Overlays))
+		} else {
+			fmt.Fprintf(a.stdout, "✗ %s  %d problems\n", cluster.Folder, len(trouble))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// check is everything that can be known about a cluster from its files.
+func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []error {
+	trouble := asErrors(cluster.Problems)
+	if cluster.Config.Spec != nil {
+		_, problems := eks.Parse(cluster.Config)
+		trouble = append(trouble, asErrors(problems)...)
+	}
+	_, problems := plan.DecodeRules(cluster.Policy, f.engine.Zone)
+	trouble = append(trouble, asErrors(problems)...)
+	desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, gitops.Facts{})
+	if err != nil {
+		return append(trouble, err)
+	}
+	return append(trouble, asErrors(desired.Problems)...)
+}
+
+// asErrors drops what only informs.
+func asErrors(problems []*gitops.Error) []error {
+	var out []error
+	for _, p := range problems {
+		if !p.Reason.Note() {
+			out = append(out, p)
+		}
+	}
+	return out
+}

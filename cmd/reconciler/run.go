@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/eks-gitops/reconciler/pkg/run"
+	"github.com/eks-gitops/reconciler/pkg/view"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var listen string
+	c := a.progressing(&cobra.Command{
+		Use:   "run [CLUSTER-FOLDER...]",
+		Short: "Keep the clusters equal to git, forever",
+		Long:  "Follow the repository and the clusters, and apply what differs. It stops on SIGTERM or SIGINT after finishing or handing back\nwhat is in flight; started again, it continues from what is live.",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.daemon(c.Context(), args, listen)
+		},
+	})
+	c.Flags().DurationVar(&a.poll, "poll", 30*time.Second, "how often the repository is asked for news")
+	c.Flags().DurationVar(&a.interval, "interval", 3*time.Minute, "the longest time between two looks at a cluster, unless its reconcile.yaml says otherwise")
+	c.Flags().StringVar(&listen, "listen", "", "address for /healthz and /readyz, for example :8080 (default: none)")
+	return c
+}
+
+func (a *app) daemon(ctx context.Context, args []string, listen string) error {
+	mode, err := a.mode()
+	if err != nil {
+		return err
+	}
+	progress, err := view.NewProgress(mode, a.stderr, view.ProgressOptions{Options: a.viewOptions(), Size: a.size})
+	if err != nil {
+		return err
+	}
+	a.watching = true
+	health := &probes{}
+	f, err := a.connect(ctx, run.Sinks{progress, health})
+	if err != nil {
+		return err
+	}
+	stop, err := health.serve(listen)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	watch, ended := context.WithCancel(ctx)
+	var watched error
+	var watching sync.WaitGroup
+	watching.Go(func() { watched = f.source.Watch(watch) })
+	err = f.engine.Daemon(ctx, picker(args))
+	ended()
+	watching.Wait()
+	return errors.Join(err, watched, progress.Close())
+}
+
+// probes answers the kubelet: alive always, ready once a revision was fetched.
+type probes struct{ ready atomic.Bool }
+
+// Emit learns from the events of the engine.
+func (p *probes) Emit(e run.Event) {
+	if fetched, ok := e.(run.Fetched); ok && fetched.Error == nil {
+		p.ready.Store(true)
+	}
+}
+
+// serve listens in the background until the returned function is called.
+func (p *probes) serve(address string) (stop func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening for probes on %s: %w", address, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !p.ready.Load() {
+			http.Error(w, "no revision fetched yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	return func() { _ = server.Close(); <-done }, nil
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"reconciler": main})
+}
+
+// TestScripts runs the binary as people do. Nothing in these scripts reaches a cluster; the end-to-end tests of the lab do.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("ROOT", root)
+			// An AWS that refuses connections, and credentials that are none.
+			e.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+			e.Setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+			e.Setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+			e.Setenv("AWS_REGION", "eu-west-1")
+			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			e.Setenv("AWS_MAX_ATTEMPTS", "1")
+			return copyFleet(root, e.WorkDir)
+		},
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+	})
+}
+
+// copyFleet puts the sample fleet into the script's folder.
+func copyFleet(root, dir string) error {
+	for _, part := range []string{"clusters", "addons", "apps"} {
+		if err := os.CopyFS(filepath.Join(dir, "fleet", part), os.DirFS(filepath.Join(root, part))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
+
+	"github.com/eks-gitops/reconciler/pkg/apply"
+	"github.com/eks-gitops/reconciler/pkg/eks"
+	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// connector makes the adapters of a cluster: AWS in the region that its ClusterConfig names, and its API server as AWS
+// tells where it is.
+func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
+	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
+		// The SDK logs to stderr by itself, past every format; what matters comes back as an error.
+		options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
+		if region := gitops.StringAt(c.Config.Spec, "metadata", "region"); region != "" {
+			options = append(options, config.WithRegion(region))
+		}
+		cfg, err := config.LoadDefaultConfig(ctx, options...)
+		if err != nil {
+			return engine.Target{}, gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration: %w", err)
+		}
+		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(c), Teardown: a.ending, Log: a.log()})
+		objects := apply.New(apply.Options{
+			Cluster: c.Name, Version: version, Watch: a.watching, Now: a.now, Log: a.log(),
+			Access: access(cloud, a.now),
+		})
+		cloud.Nodes, cloud.ServiceAccounts = objects.Nodes(), objects.Accounts()
+		return engine.Target{
+			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: objects.Close,
+		}, nil
+	}
+}
+
+// fresh is how long one sweep of AWS is good for: just short of the cluster's interval, so that the pass at the interval
+// sweeps and passes for other reasons do not. One-shot commands always sweep.
+func (a *app) fresh(c gitops.Cluster) time.Duration {
+	if !a.watching {
+		return 0
+	}
+	rules, _ := plan.DecodeRules(c.Policy, time.LoadLocation)
+	interval := rules.Interval
+	if interval == 0 {
+		interval = a.interval
+	}
+	return interval * 9 / 10
+}
+
+// log is where adapters tell operators what they do: stderr with --verbose, nowhere otherwise.
+func (a *app) log() *slog.Logger {
+	if !a.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, nil))
+}
+
+// access turns what AWS says about the cluster's API server into what apply needs, and keeps tokens for as long as they
+// are good.
+func access(cloud *eks.Cloud, now func() time.Time) func(context.Context) (apply.Access, error) {
+	return func(context.Context) (apply.Access, error) {
+		where, err := cloud.Access()
+		if errors.Is(err, eks.ErrNoCluster) {
+			return apply.Access{}, apply.ErrNoCluster
+		}
+		if err != nil {
+			return apply.Access{}, err
+		}
+		return apply.Access{Server: where.Server, CA: where.CA, Token: kept(where.Token, eks.TokenLife, now)}, nil
+	}
+}
+
+// kept reuses a token for as long as it is good.
+func kept(token func(context.Context) (string, error), life time.Duration, now func() time.Time) func(context.Context) (string, error) {
+	var mu sync.Mutex
+	var last string
+	var made time.Time
+	return func(ctx context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if last != "" && now().Sub(made) < life {
+			return last, nil
+		}
+		fresh, err := token(ctx)
+		if err != nil {
+			return "", err
+		}
+		last, made = fresh, now()
+		return last, nil
+	}
+}
