@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/eks-gitops/reconciler/lab/story"
+	"github.com/eks-gitops/reconciler/pkg/run"
+)
+
+// checkout is the root of the repository.
+func checkout(t testing.TB) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"lab", "reconciler", "eksctl"} {
+		if _, err := os.Stat(filepath.Join(root, ".cache", "bin", name)); err != nil {
+			t.Fatalf("%v\nbuild it first: make build lab", err)
+		}
+	}
+	return root
+}
+
+// begin prepares a story in a folder of the test's own.
+func begin(t testing.TB, speed int) *story.Story {
+	t.Helper()
+	root := checkout(t)
+	dir := shortDir(t)
+	p := story.Programs{Bin: filepath.Join(root, ".cache", "bin"), Env: append(os.Environ(), "XDG_CONFIG_HOME="+dir), Dir: dir}
+	s, err := story.New(t.Context(), p, dir, root, speed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Say = t.Logf
+	t.Cleanup(func() {
+		if t.Failed() {
+			if log, err := os.ReadFile(s.R.Log()); err == nil {
+				t.Logf("the daemon's log:\n%s", log[max(0, len(log)-16<<10):])
+			}
+		}
+		if err := s.End(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// shortDir is a folder whose path is short: the control plane's sockets below it must fit into 108 bytes, which t.TempDir of
+// a long test name may not.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "e2e") //nolint:usetesting // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// TestKilledAtAnyMoment ends the daemon with kill -9 again and again while a cluster is created, changed, and a nodegroup
+// is replaced. Each time a new one continues from what is live; in the end nothing is missing and nothing is there twice.
+func TestKilledAtAnyMoment(t *testing.T) {
+	s := begin(t, 60)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	push(t, s, "Run the sample fleet")
+	if err := s.R.Start("clusters/dev"); err != nil {
+		t.Fatal(err)
+	}
+	torture := func(times int) {
+		for range times {
+			// The moment is what varies; whatever state it falls on is the test.
+			moment := time.NewTimer(time.Duration(r.IntN(3000)) * time.Millisecond)
+			<-moment.C
+			s.R.Kill()
+			if err := s.R.Start("clusters/dev"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	torture(12)
+	settle(t, s, run.Converged)
+
+	edit(t, s, "clusters/dev/cluster.yaml", "desiredCapacity: 2", "desiredCapacity: 3")
+	edit(t, s, "apps/guestbook/kustomization.yaml", "8.10.1-alpine", "8.10.2-alpine")
+	push(t, s, "Scale and bump")
+	torture(3)
+	settle(t, s, run.Converged)
+
+	edit(t, s, "clusters/dev/cluster.yaml", "  - name: system\n    instanceType: m5.large", "  - name: system\n    instanceType: m6i.large")
+	push(t, s, "Replace system")
+	held := settle(t, s, run.Waiting)
+	if _, err := s.Run(t.Context(), "approve", string(held.Plan.ID), "clusters/dev"); err != nil {
+		t.Fatal(err)
+	}
+	push(t, s, "Approve")
+	torture(8)
+	settle(t, s, run.Converged)
+	nothingTwice(t, s)
+}
+
+// nothingTwice checks that there is exactly one of everything.
+func nothingTwice(t *testing.T, s *story.Story) {
+	t.Helper()
+	dev, err := s.Lab.Cluster("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := dev.Nodegroups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(groups) != 1 {
+		t.Errorf("nodegroups %v, want one", groups)
+	}
+	for group, want := range map[string]int{"system": 3, "batch": 1} {
+		nodes, err := dev.Nodes(t.Context(), group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(nodes) != want {
+			t.Errorf("%s has %d nodes, want %d", group, len(nodes), want)
+		}
+	}
+	left, err := s.Lab.Left(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, thing := range left {
+		if seen[thing] {
+			t.Errorf("%s is there twice", thing)
+		}
+		seen[thing] = true
+	}
+	out, err := s.R.CLI(t.Context(), "diff", "clusters/dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Code != 0 {
+		t.Errorf("diff exits %d:\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	records, err := s.R.History(t.Context(), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < len(records); i++ {
+		if records[i].ID != records[i-1].ID-1 {
+			t.Errorf("history jumps from run %d to %d", records[i].ID, records[i-1].ID)
+		}
+	}
+}
+
+func push(t testing.TB, s *story.Story, message string) {
+	t.Helper()
+	if _, err := s.Fleet.Push(t.Context(), message); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func edit(t testing.TB, s *story.Story, path, before, after string) {
+	t.Helper()
+	if err := s.Fleet.Edit(path, before, after); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func settle(t testing.TB, s *story.Story, outcome run.Outcome) run.Record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), story.Patience)
+	defer cancel()
+	commit, err := s.Fleet.Head(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := s.R.Settled(ctx, "dev", commit, outcome)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
