@@ -8,7 +8,9 @@ export LAB_BIN := $(BIN)/lab
 GO ?= go
 # One set of compiled packages serves every build and the linter; only the race detector needs cgo, and so a second one.
 export CGO_ENABLED := 0
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Asked once: what is built and what is expected of it must be one answer.
+VERSION := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/null || echo dev))
+export VERSION
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help
@@ -49,7 +51,8 @@ image: build ## build the container image with buildah and run its version
 	@hack/image.sh $(BIN) $(VERSION)
 
 .PHONY: test
-test: deps build lint unit e2e image ## everything that CI runs
+test: deps build lab ## everything that CI runs
+	@$(MAKE) --no-print-directory -j4 --output-sync=target lint unit e2e image
 	@$(MAKE) --no-print-directory demo CHECK=1
 
 .PHONY: bench
