@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,13 +9,11 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -93,22 +92,21 @@ func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, bl
 		pods = append(pods, on...)
 	}
 	var mu sync.Mutex
-	var whys []string
+	var refused []refusal
 	var failed error
 	each(len(pods), width, func(i int) {
 		if pods[i].GetDeletionTimestamp() != nil {
 			return
 		}
-		why, err := l.evict(ctx, &pods[i])
+		said, err := l.evict(ctx, &pods[i])
 		mu.Lock()
 		defer mu.Unlock()
-		if why != "" {
-			whys = append(whys, why)
+		if said != "" {
+			refused = append(refused, refusal{pod: &pods[i], said: said})
 		}
 		failed = errors.Join(failed, err)
 	})
-	slices.Sort(whys)
-	return len(pods), strings.Join(slices.Compact(whys), "; "), failed
+	return len(pods), l.refusals(ctx, refused), failed
 }
 
 // ReleaseNodes undoes the cordons that DrainNodes made, and only those.
@@ -163,7 +161,7 @@ func (l *link) drainable(ctx context.Context, node string) ([]unstructured.Unstr
 	}), nil
 }
 
-// evict asks for one eviction; what keeps the pod, in words, when a budget does. The request is never repeated by itself: a
+// evict asks for one eviction; what the API server says when a budget keeps the pod. The request is never repeated by itself: a
 // 429 here is about the budget and not about load.
 func (l *link) evict(ctx context.Context, pod *unstructured.Unstructured) (string, error) {
 	uid := pod.GetUID()
@@ -182,44 +180,7 @@ func (l *link) evict(ctx context.Context, pod *unstructured.Unstructured) (strin
 	case err == nil, apierrors.IsNotFound(err), apierrors.IsConflict(err):
 		return "", nil // gone, or another pod of the same name: the next step sees
 	case errors.As(err, &api) && (api.Status().Code == http.StatusTooManyRequests || api.Status().Code == http.StatusInternalServerError):
-		return l.budgets(ctx, pod), nil
+		return cmp.Or(api.Status().Message, "the API server refuses the eviction"), nil
 	}
 	return "", failure(fmt.Errorf("evicting %s/%s: %w", pod.GetNamespace(), pod.GetName(), err), gitops.ApplyFailed, scrubber{})
-}
-
-// budgets names the PodDisruptionBudgets that cover a pod and what they say.
-func (l *link) budgets(ctx context.Context, pod *unstructured.Unstructured) string {
-	unknown := fmt.Sprintf("pod %s/%s may not be evicted now", pod.GetNamespace(), pod.GetName())
-	gvr := schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}
-	list, err := l.client.Resource(gvr).Namespace(pod.GetNamespace()).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return unknown
-	}
-	var said []string
-	for _, b := range list.Items {
-		if covers(b, pod) {
-			said = append(said, fmt.Sprintf("PodDisruptionBudget %s/%s allows no eviction: %d of %d needed pods are healthy",
-				b.GetNamespace(), b.GetName(), number(b.Object, "status", "currentHealthy"), number(b.Object, "status", "desiredHealthy")))
-		}
-	}
-	switch len(said) {
-	case 0:
-		return unknown
-	case 1:
-		return said[0]
-	}
-	return fmt.Sprintf("pod %s/%s has more than one budget, which the eviction API refuses: %s", pod.GetNamespace(), pod.GetName(), strings.Join(said, ", "))
-}
-
-func covers(budget unstructured.Unstructured, pod *unstructured.Unstructured) bool {
-	body, err := json.Marshal(gitops.TreeAt(budget.Object, "spec", "selector"))
-	if err != nil {
-		return false
-	}
-	var selector metav1.LabelSelector
-	if json.Unmarshal(body, &selector) != nil {
-		return false
-	}
-	match, err := metav1.LabelSelectorAsSelector(&selector)
-	return err == nil && match.Matches(labels.Set(pod.GetLabels()))
 }
