@@ -32,7 +32,7 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 		switch {
 		case c.Action == plan.Delete && res.State == run.Done:
 			delete(out, c.Ref)
-		case c.Action == plan.Delete || c.Action == plan.Wait || !reached(res):
+		case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
 		case res.State == run.Done:
 			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash}
 		default:
@@ -65,18 +65,6 @@ func entry(have, found gitops.Entry) gitops.Entry {
 		return have
 	}
 	return found
-}
-
-// reached reports whether the change was accepted, whatever became of it afterwards.
-func reached(r run.Result) bool {
-	switch r.State {
-	case run.Applied, run.Done:
-		return true
-	case run.Broken:
-		return r.Error != nil && (r.Error.Reason == gitops.HealthFailed || r.Error.Reason == gitops.Deadline)
-	case run.Pending, run.Applying, run.ChangeHeld, run.Blocked, run.Interrupted:
-	}
-	return false
 }
 
 // outcome sums a run up: the worst word wins, and waiting for a person counts only when nothing else is left.
@@ -119,7 +107,7 @@ func noteworthy(r run.Record, last *run.Record) bool {
 		return true
 	}
 	for _, c := range r.Plan.Changes {
-		if res, ok := r.Result(c.ID); ok && c.Action != plan.Wait && reached(res) {
+		if res, ok := r.Result(c.ID); ok && c.Action != plan.Wait && res.Reached() {
 			return true
 		}
 	}

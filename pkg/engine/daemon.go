@@ -43,6 +43,8 @@ type daemon struct {
 	workers map[string]*worker
 	running sync.WaitGroup
 	last    string
+	// trouble is why the last fetch failed; it is told once, and so is its end.
+	trouble string
 }
 
 // work is what a worker is told: the newest snapshot and the cluster's part of it.
@@ -55,19 +57,22 @@ type work struct {
 func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
 	snapshot, err := d.Source.Fetch(ctx)
 	if err != nil {
-		d.Sink.Emit(run.Fetched{Head: d.head(""), Error: gitops.AsError(gitops.SourceUnreachable, err)})
+		d.tell(gitops.Revision{}, gitops.AsError(gitops.SourceUnreachable, err))
 		return err
 	}
 	if snapshot.Revision.Hash == d.last {
+		if d.trouble != "" {
+			d.tell(snapshot.Revision, nil)
+		}
 		return nil
 	}
 	clusters, err := d.Renderer.Clusters(ctx, snapshot)
 	if err != nil {
-		d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision, Error: gitops.AsError(gitops.RenderFailed, err)})
+		d.tell(snapshot.Revision, gitops.AsError(gitops.RenderFailed, err))
 		return err
 	}
 	d.last = snapshot.Revision.Hash
-	d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision})
+	d.tell(snapshot.Revision, nil)
 	seen := map[string]bool{}
 	for _, c := range clusters {
 		if only != nil && !only(c.Folder) {
@@ -85,6 +90,18 @@ func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
 		}
 	}
 	return nil
+}
+
+// tell says what a fetch yielded; trouble that lasts is told once.
+func (d *daemon) tell(r gitops.Revision, e *gitops.Error) {
+	said := ""
+	if e != nil {
+		said = e.Error()
+	}
+	if e == nil || said != d.trouble {
+		d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: r, Error: e})
+	}
+	d.trouble = said
 }
 
 // assign gives work to the cluster's worker, starting one when there is none.

@@ -87,8 +87,11 @@ type Job struct {
 	Yield <-chan struct{}
 	// Nudged is called when the live state may have changed after this pass observed it; nil is fine.
 	Nudged func()
-	// Last is the record of the pass before, so that history holds what happened and not every look; nil keeps all.
+	// Last is the record of the pass before, so that history holds what happened and not every look, and so that what is as it
+	// was is not told again; nil keeps and tells all.
 	Last *run.Record
+	// Due says when the next pass comes, for the record of this one; nil leaves that out.
+	Due func(run.Record) time.Time
 	// Backoff keeps scopes that failed from being retried at once; nil retries everything.
 	Backoff *Backoff
 

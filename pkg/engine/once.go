@@ -26,12 +26,13 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	record.Plan = plan.Build(plan.Input{
 		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
 	}, policies...)
-	if j.Last == nil || (j.Last.Plan.ID != record.Plan.ID && !record.Plan.Empty()) {
-		e.Sink.Emit(run.Planned{Head: e.head(record.Cluster), Plan: record.Plan})
-	}
 	if j.Preview {
 		record.Outcome, record.Ended = run.Preview, e.Now()
 		return record, nil
+	}
+	told := j.Last == nil || (j.Last.Plan.ID != record.Plan.ID && !record.Plan.Empty())
+	if told {
+		e.Sink.Emit(run.Planned{Head: e.head(record.Cluster), Plan: record.Plan})
 	}
 	if err := e.remember(ctx, j, inventory, withDeletes(inventory, record.Plan)); err != nil {
 		return record, err
@@ -43,13 +44,19 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	if err := e.remember(ctx, j, inventory, settle(inventory, observed, record)); err != nil {
 		return record, err
 	}
-	if !noteworthy(record, j.Last) {
-		return record, nil
+	if j.Due != nil {
+		record.Next = j.Due(record)
 	}
-	if record, err = e.Ledger.Append(ctx, record); err != nil {
-		return record, gitops.AsError(gitops.LedgerUnavailable, err)
+	kept := noteworthy(record, j.Last)
+	if kept {
+		if record, err = e.Ledger.Append(ctx, record); err != nil {
+			return record, gitops.AsError(gitops.LedgerUnavailable, err)
+		}
 	}
-	e.Sink.Emit(run.Finished{Head: e.head(record.Cluster), Record: record})
+	if kept || told {
+		// Whoever heard of a plan hears what became of it; a pass like the one before is silent.
+		e.Sink.Emit(run.Finished{Head: e.head(record.Cluster), Record: record})
+	}
 	return record, nil
 }
 

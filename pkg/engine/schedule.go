@@ -23,6 +23,8 @@ type task struct {
 	due time.Time
 	// step says that the next call is Apply again, not Ready.
 	step bool
+	// started says that its start was told, so that its end is told too.
+	started bool
 }
 
 // answer is what a call for a task came back with.
@@ -103,11 +105,26 @@ func (s *schedule) admit(p plan.Plan) {
 		case t.change.Ref.Domain == gitops.K8s && s.pending[t.change.From.Overlay]:
 			s.settle(t, run.Blocked, gitops.Errorf(gitops.FactsPending, "overlay %s needs facts of the cluster that are known after apply", t.change.From.Overlay))
 		case t.change.Action == plan.Wait:
-			t.result.State, t.result.Began = run.Applied, s.Now()
+			s.resume(t)
 		default:
 			if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
 				s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
 			}
+		}
+	}
+}
+
+// resume goes on watching what is in flight. What the pass before saw of it is where this one begins, so that its deadline
+// runs on and only news is told.
+func (s *schedule) resume(t *task) {
+	t.result.State, t.result.Began = run.Applied, s.Now()
+	if s.job.Last == nil {
+		return
+	}
+	for _, last := range s.job.Last.Results {
+		late := last.Error != nil && last.Error.Reason == gitops.Deadline
+		if last.Ref == t.change.Ref && (last.State == run.Applied || late) {
+			t.result.Began, t.result.Health = last.Began, last.Health
 		}
 	}
 }
@@ -121,7 +138,7 @@ func (s *schedule) start(ctx context.Context) {
 		switch {
 		case t.busy:
 		case t.result.State == run.Pending && !s.stopped && len(t.waits) == 0:
-			t.result.State, t.result.Began, s.idle = run.Applying, s.Now(), s.Now()
+			t.result.State, t.result.Began, s.idle, t.started = run.Applying, s.Now(), s.Now(), true
 			s.Sink.Emit(run.Started{Head: s.head(s.job.Cluster.Name), Change: t.change})
 			s.call(ctx, t, true)
 		case t.result.State == run.Applied && !s.stopped && !s.Now().Before(t.due):

@@ -143,13 +143,24 @@ func (s *schedule) fail(t *task, err *gitops.Error) {
 	s.settle(t, run.Broken, err)
 }
 
+// known reports whether the pass before told the same of the same change: what is still held, blocked or late is no news.
+func (s *schedule) known(r run.Result) bool {
+	if s.job.Last == nil {
+		return false
+	}
+	last, ok := s.job.Last.Result(r.Change)
+	return ok && last.State == r.State && (last.Error == nil) == (r.Error == nil) && (r.Error == nil || last.Error.Error() == r.Error.Error())
+}
+
 // settle ends a task and passes the news on to what needs it.
 func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 	if err != nil && err.Ref.IsZero() {
 		err = err.On(t.change.Ref).At(t.change.From)
 	}
 	t.result.State, t.result.Error, t.result.Ended = state, err, s.Now()
-	s.Sink.Emit(run.Settled{Head: s.head(s.job.Cluster.Name), Result: t.result})
+	if t.started || !s.known(t.result) {
+		s.Sink.Emit(run.Settled{Head: s.head(s.job.Cluster.Name), Result: t.result})
+	}
 	switch state {
 	case run.Done:
 		s.job.Backoff.Forget(t.change)

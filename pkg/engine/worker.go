@@ -21,8 +21,10 @@ type worker struct {
 	// again says that the live state may have moved under the last pass, so that another look is due.
 	again bool
 	// last is the record of the last pass.
-	last   *run.Record
-	target Target
+	last *run.Record
+	// trouble is what kept the last pass from being made or recorded; it is told once.
+	trouble string
+	target  Target
 	// connected is the cluster and region the target was made for.
 	connected string
 }
@@ -96,14 +98,8 @@ func (w *worker) await(ctx context.Context, todo work, next time.Time) (work, st
 
 // pass runs once and says when the next pass is due.
 func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
-	retry := func(err error) time.Time {
-		w.Log.Error("reconciling", "cluster", todo.cluster.Name, "error", err)
-		return w.Now().Add(w.spread(min(w.Interval, 10*time.Second)))
-	}
 	if err := w.connect(ctx, todo.cluster); err != nil {
-		e := gitops.AsError(gitops.Unreachable, err)
-		w.Sink.Emit(run.Fetched{Head: w.head(todo.cluster.Name), Revision: todo.snapshot.Revision, Error: e})
-		return retry(e)
+		return w.stuck(todo, gitops.AsError(gitops.Unreachable, err))
 	}
 	select {
 	case <-w.yield: // what asked for it is what this pass runs
@@ -115,13 +111,25 @@ func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
 	w.again = false
 	record, err := w.RunOnce(ctx, Job{
 		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Last: w.last,
-		Nudged: func() { w.again = true },
+		Nudged: func() { w.again = true }, Due: func(r run.Record) time.Time { return w.due(todo.cluster, r) },
 	})
 	if err != nil {
-		return retry(err)
+		return w.stuck(todo, gitops.AsError(gitops.LedgerUnavailable, err))
 	}
-	w.last = &record
-	return w.due(todo.cluster, record)
+	w.last, w.trouble = &record, ""
+	return record.Next
+}
+
+// stuck tells what kept a pass from being made or recorded, and when to try again. The next pass that is recorded is told
+// and kept whatever it finds: what this one did may not be on the books.
+func (w *worker) stuck(todo work, e *gitops.Error) time.Time {
+	w.Log.Error("reconciling", "cluster", todo.cluster.Name, "error", e)
+	if said := e.Error(); said != w.trouble {
+		w.Sink.Emit(run.Fetched{Head: w.head(todo.cluster.Name), Revision: todo.snapshot.Revision, Error: e})
+		w.trouble = said
+	}
+	w.last = nil
+	return w.Now().Add(w.spread(min(w.Interval, 10*time.Second)))
 }
 
 // due is when to look again without a nudge: soon while something moves or waits for a retry, at the interval otherwise.
