@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/ledger"
+	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/view"
 )
 
@@ -18,17 +21,12 @@ func (a *app) historyCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use: "history", Short: "List past runs: what changed, why, and by which commit", Args: cobra.NoArgs,
+		Long: "List past runs, newest first: of one cluster, or of all that the ledger holds.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.book(c.Context(), cluster, func(books *ledger.Ledger, name string, f view.Format) ([]byte, error) {
-				records, err := books.Records(c.Context(), name, limit)
-				if err != nil {
-					return nil, err
-				}
-				return view.History(f, a.viewOptions(), records)
-			})
+			return a.history(c.Context(), cluster, limit)
 		},
 	}
-	c.PersistentFlags().StringVar(&cluster, "cluster", "", "cluster, when the ledger holds more than one")
+	c.PersistentFlags().StringVar(&cluster, "cluster", "", "only this cluster; show, diff and why need it when the ledger holds several")
 	c.Flags().IntVarP(&limit, "limit", "n", 20, "how many runs (0: all)")
 	c.AddCommand(
 		a.historyLeaf(&cluster, "show RUN", "Show one run: its plan and what became of each change", 1, a.historyShow),
@@ -38,14 +36,69 @@ func (a *app) historyCommand() *cobra.Command {
 	return c
 }
 
+// history lists the newest runs of the cluster, or of all clusters together. Runs that cannot be read keep no other from being
+// shown.
+func (a *app) history(ctx context.Context, cluster string, limit int) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	if limit < 0 {
+		return fmt.Errorf("reading --limit %d: want how many runs, or 0 for all", limit)
+	}
+	books, names, err := a.recorded(ctx, some(cluster))
+	if err != nil {
+		return err
+	}
+	var records []run.Record
+	var trouble []error
+	for _, name := range names {
+		found, err := books.Records(ctx, name, limit)
+		records, trouble = append(records, found...), append(trouble, err)
+	}
+	slices.SortStableFunc(records, func(a, b run.Record) int { return b.Began.Compare(a.Began) })
+	if limit > 0 && len(records) > limit {
+		records = records[:limit]
+	}
+	text, err := view.History(format, a.viewOptions(), len(names) > 1, records)
+	if err != nil {
+		return err
+	}
+	_, err = a.stdout.Write(text)
+	return errors.Join(append(trouble, err)...)
+}
+
+// some is a list of one text, or none when it is empty.
+func some(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
 // leaf answers one question about one cluster's history.
 type leaf func(ctx context.Context, books *ledger.Ledger, name string, f view.Format, args []string) ([]byte, error)
 
 func (a *app) historyLeaf(cluster *string, use, short string, args int, answer leaf) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args), RunE: func(c *cobra.Command, args []string) error {
-		return a.book(c.Context(), *cluster, func(books *ledger.Ledger, name string, f view.Format) ([]byte, error) {
-			return answer(c.Context(), books, name, f, args)
-		})
+		format, err := a.format()
+		if err != nil {
+			return err
+		}
+		books, names, err := a.recorded(c.Context(), some(*cluster))
+		if err != nil {
+			return err
+		}
+		if len(names) > 1 {
+			return fmt.Errorf("choosing a cluster: the ledger at %s holds %s\n  try: %s %s --cluster %s",
+				a.ledgerPlace(), strings.Join(names, ", "), c.CommandPath(), strings.Join(args, " "), names[0])
+		}
+		text, err := answer(c.Context(), books, names[0], format, args)
+		if err != nil {
+			return err
+		}
+		_, err = a.stdout.Write(text)
+		return err
 	}}
 }
 
@@ -87,35 +140,6 @@ func (a *app) historyWhy(ctx context.Context, books *ledger.Ledger, name string,
 		return nil, err
 	}
 	return view.Why(f, a.viewOptions(), ref, touches)
-}
-
-// book opens the ledger, finds the one cluster that is meant, and prints what the question yields.
-func (a *app) book(ctx context.Context, cluster string, ask func(*ledger.Ledger, string, view.Format) ([]byte, error)) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	books, err := a.openLedger()
-	if err != nil {
-		return err
-	}
-	var args []string
-	if cluster != "" {
-		args = []string{cluster}
-	}
-	names, err := clusterNames(ctx, books, args)
-	if err != nil {
-		return err
-	}
-	if len(names) != 1 {
-		return fmt.Errorf("choosing a cluster: the ledger at %s holds %d that match: %s\n  try: reconciler history --cluster NAME", a.ledgerPlace(), len(names), strings.Join(names, ", "))
-	}
-	text, err := ask(books, names[0], format)
-	if err != nil {
-		return gitops.AsError(gitops.LedgerUnavailable, err)
-	}
-	_, err = a.stdout.Write(text)
-	return err
 }
 
 func runID(text string) (int, error) {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,59 +30,47 @@ func (a *app) status(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	books, err := a.openLedger()
+	books, names, err := a.recorded(ctx, args)
 	if err != nil {
 		return err
 	}
 	want, trouble := a.wanted(ctx)
-	names, err := clusterNames(ctx, books, args)
+	worst := exitDone
+	var all []view.Standing
+	for _, name := range names {
+		s := standing(ctx, books, name)
+		s.Want, s.Fetched, s.Trouble = want, a.now(), append(s.Trouble, trouble...)
+		all, worst = append(all, s), max(worst, s.Exit())
+	}
+	text, err := view.Status(format, a.viewOptions(), all...)
 	if err != nil {
 		return err
 	}
-	worst := exitDone
-	if len(names) == 0 {
-		a.complain(gitops.Errorf(gitops.LedgerUnavailable, "no run is recorded at %s", a.ledgerPlace()))
-		worst = exitUnknown
-	}
-	for _, name := range names {
-		standing, code, err := standing(ctx, books, name)
-		if err != nil {
-			return err
-		}
-		standing.Want, standing.Fetched, standing.Trouble = want, a.now(), trouble
-		text, err := view.Status(format, a.viewOptions(), standing)
-		if err != nil {
-			return err
-		}
-		if _, err := a.stdout.Write(text); err != nil {
-			return err
-		}
-		worst = max(worst, code)
-	}
-	if len(trouble) > 0 {
-		worst = exitUnknown
+	if _, err := a.stdout.Write(text); err != nil {
+		return err
 	}
 	return code(worst)
 }
 
-// standing reads how a cluster stands.
-func standing(ctx context.Context, books *ledger.Ledger, name string) (view.Standing, int, error) {
-	out, status := view.Standing{Cluster: name}, exitUnknown
+// standing reads how a cluster stands. What cannot be read is its trouble, and no other cluster's.
+func standing(ctx context.Context, books *ledger.Ledger, name string) view.Standing {
+	out := view.Standing{Cluster: name}
 	last, ok, err := books.Last(ctx, name)
 	if err != nil {
-		return out, status, gitops.AsError(gitops.LedgerUnavailable, err)
+		out.Trouble = append(out.Trouble, gitops.AsError(gitops.LedgerUnavailable, err))
+		return out
 	}
 	if ok {
-		out.Last, status = &last, outcomeCode(last.Outcome)
+		out.Last = &last
 	}
 	good, ok, err := books.LastGood(ctx, name)
-	if err != nil {
-		return out, status, gitops.AsError(gitops.LedgerUnavailable, err)
-	}
-	if ok {
+	switch {
+	case err != nil:
+		out.Trouble = append(out.Trouble, gitops.AsError(gitops.LedgerUnavailable, err))
+	case ok:
 		out.Good = &good
 	}
-	return out, status, nil
+	return out
 }
 
 // wanted is the newest revision of the repository, when there is one around.
@@ -99,14 +89,36 @@ func (a *app) wanted(ctx context.Context) (gitops.Revision, []*gitops.Error) {
 	return snapshot.Revision, nil
 }
 
-// clusterNames are the recorded clusters that the arguments (names or folders) select.
-func clusterNames(ctx context.Context, books *ledger.Ledger, args []string) ([]string, error) {
-	names, err := books.Clusters(ctx)
+// recorded opens the ledger and finds the clusters that the arguments (names or folders) select, at least one.
+func (a *app) recorded(ctx context.Context, args []string) (*ledger.Ledger, []string, error) {
+	books, err := a.openLedger()
 	if err != nil {
-		return nil, gitops.AsError(gitops.LedgerUnavailable, err)
+		return nil, nil, err
 	}
-	if pick := picker(args); pick != nil {
-		names = slices.DeleteFunc(names, func(name string) bool { return !pick(name) && !pick("clusters/"+name) })
+	all, err := books.Clusters(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	return names, nil
+	if len(all) == 0 {
+		e := gitops.Errorf(gitops.LedgerUnavailable, "no run is recorded at %s", a.ledgerPlace())
+		e.Try = "reconciler apply CLUSTER-FOLDER makes the first; --ledger names another place"
+		return nil, nil, e
+	}
+	var names, strange []string
+	for _, arg := range args {
+		pick := picker([]string{arg})
+		found := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !pick(name) && !pick("clusters/"+name) })
+		if len(found) == 0 {
+			strange = append(strange, arg)
+		}
+		names = append(names, found...)
+	}
+	switch {
+	case len(strange) > 0:
+		return nil, nil, fmt.Errorf("selecting clusters: no run of %s is recorded at %s; there are %s", strings.Join(strange, ", "), a.ledgerPlace(), strings.Join(all, ", "))
+	case len(args) == 0:
+		return books, all, nil
+	}
+	slices.Sort(names)
+	return books, slices.Compact(names), nil
 }

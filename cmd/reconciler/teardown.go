@@ -65,9 +65,7 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	}
 	for _, domain := range domains {
 		records, err := f.each(ctx, func(ctx context.Context, j engine.Job) (run.Record, error) {
-			j.Cause = "teardown"
-			j.Policies = []plan.Policy{plan.OnlyDomain(domain), released}
-			return f.converge(ctx, j)
+			return f.converge(ctx, ending(j, domain))
 		})
 		if err != nil {
 			return errors.Join(err, progress.Close())
@@ -83,6 +81,14 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	}
 	_, err = fmt.Fprintf(a.stdout, "✔ cluster %s and everything made for it is gone\n", cluster.Name)
 	return err
+}
+
+// ending is the job that ends one domain of a cluster. The cluster's policy is about its life: with prune off, nothing would
+// ever be deleted, and a frozen cluster could not end.
+func ending(j engine.Job, domain gitops.Domain) engine.Job {
+	j.Cause, j.Cluster.Policy = "teardown", nil
+	j.Policies = []plan.Policy{plan.OnlyDomain(domain), released}
+	return j
 }
 
 // confirm asks for the cluster's name on the terminal.

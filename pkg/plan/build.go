@@ -33,7 +33,7 @@ func Build(in Input, policies ...Policy) Plan {
 			p.Unchanged++
 		}
 	}
-	p.Problems = append(p.Problems, b.wall.withheld()...)
+	p.Problems = append(p.Problems, b.wall.told()...)
 	p.Complete = complete(p.Problems)
 	b.link(&p)
 	for _, policy := range policies {
@@ -59,6 +59,9 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	switch {
 	case o.Next == nil:
 		c.Action, c.From, c.Spec, c.Predicted = Delete, b.deletedFrom(ref, o), nil, false
+		if _, booked := b.Inventory[ref]; booked && !o.Owned {
+			b.wall.disown(ref, c.From)
+		}
 		if !b.wall.mayDelete(ref, o.Owned, c.From.Overlay) {
 			return Change{}, false
 		}

@@ -32,15 +32,17 @@ type firewall struct {
 	partial, pending map[string]bool
 	// filled are overlays that render something.
 	filled map[string]bool
-	// kept counts the deletions withheld by domain.
-	kept map[gitops.Domain]int
+	// withheld are the deletions kept back, by domain.
+	withheld map[gitops.Domain][]gitops.Ref
+	// disowned are the notes about what was ours and is not any more.
+	disowned []*gitops.Error
 }
 
 // raise reads from the input what is unknown.
 func raise(in Input) *firewall {
 	w := &firewall{
 		desired: in.Desired, unknown: map[gitops.Domain]*gitops.Error{}, troubled: map[gitops.Ref]bool{},
-		partial: map[string]bool{}, pending: map[string]bool{}, filled: map[string]bool{}, kept: map[gitops.Domain]int{},
+		partial: map[string]bool{}, pending: map[string]bool{}, filled: map[string]bool{}, withheld: map[gitops.Domain][]gitops.Ref{},
 	}
 	for _, o := range in.Desired.Overlays {
 		w.partial[o.Name], w.pending[o.Name] = !o.Complete, o.Pending
@@ -115,7 +117,7 @@ func (w *firewall) mayDelete(ref gitops.Ref, owned bool, overlay string) bool {
 	case w.pending[overlay]:
 		return false // what it wants is known a pass later, without anybody's doing
 	case w.unknown[ref.Domain] != nil, w.partial[overlay]:
-		w.kept[ref.Domain]++
+		w.withheld[ref.Domain] = append(w.withheld[ref.Domain], ref)
 		return false
 	}
 	return true
@@ -144,18 +146,41 @@ func (w *firewall) hold(overlay string) *Hold {
 	return &Hold{Reason: gitops.PruneBlocked, Why: "it may have moved into what cannot be rendered now: " + strings.Join(partial, ", "), Approvable: true}
 }
 
-// withheld tells how many deletions are not in the plan because of what is unknown.
-func (w *firewall) withheld() []*gitops.Error {
+// disown notes that a thing was ours and is not any more: it is not deleted, and not forgotten either.
+func (w *firewall) disown(ref gitops.Ref, from gitops.Origin) {
+	w.disowned = append(w.disowned, kept(ref, from, "somebody took the reconciler's label off"))
+}
+
+// told are the deletions that are not in the plan: because of what is unknown, or because the thing is not ours any more.
+func (w *firewall) told() []*gitops.Error {
 	var out []*gitops.Error
 	for _, d := range []struct {
 		domain gitops.Domain
 		name   string
 	}{{gitops.EKS, "EKS"}, {gitops.K8s, "the cluster"}} {
-		if n := w.kept[d.domain]; n > 0 {
-			out = append(out, gitops.Errorf(gitops.PruneBlocked, "%s that left git kept until everything in %s is known", things(n), d.name))
+		if refs := w.withheld[d.domain]; len(refs) > 0 {
+			kept := "is kept"
+			if len(refs) > 1 {
+				kept = "are kept"
+			}
+			out = append(out, gitops.Errorf(gitops.PruneBlocked, "%s that left git %s until everything in %s is known: %s", things(len(refs)), kept, d.name, labels(refs)))
 		}
 	}
-	return out
+	return append(out, w.disowned...)
+}
+
+// labels names the first of many refs.
+func labels(refs []gitops.Ref) string {
+	const most = 3
+	var out []string
+	for _, r := range refs[:min(len(refs), most)] {
+		out = append(out, r.Label())
+	}
+	text := strings.Join(out, ", ")
+	if more := len(refs) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func things(n int) string {

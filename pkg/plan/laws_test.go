@@ -245,7 +245,7 @@ func TestLawSilence(t *testing.T) {
 				o := view.Options{Verbose: verbose, Now: testNow}
 				plans, err1 := view.Plans(f, o, p)
 				record, err2 := view.Record(f, o, r)
-				history, err3 := view.History(f, o, []run.Record{r})
+				history, err3 := view.History(f, o, false, []run.Record{r})
 				compared, err4 := view.Compare(f, o, run.Compare([]run.Record{r}, run.Record{}, r))
 				if err := errors.Join(err1, err2, err3, err4); err != nil {
 					t.Fatal(err)

@@ -117,7 +117,7 @@ type Plan struct {
 }
 
 // Empty reports whether nothing is left to do: no change, no wait, no hold, and nothing unknown.
-func (p Plan) Empty() bool { return len(p.Changes) == 0 && p.Complete && len(p.Problems) == 0 }
+func (p Plan) Empty() bool { return p.Left() == Nothing }
 
 // Policy rewrites a plan: drops, holds or orders changes. Policies compose left to right and never add changes.
 type Policy func(Plan) Plan

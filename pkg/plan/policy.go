@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -11,11 +10,22 @@ import (
 // Approvals maps the change ids that people allowed in git to the files that say so.
 type Approvals = map[gitops.Digest]gitops.Position
 
-// NoPrune drops deletions: what left git stays live and is not spoken of.
+// NoPrune turns deletions into notes: what left git stays live and is listed as kept.
 func NoPrune() Policy {
 	return func(p Plan) Plan {
+		p.Problems = slices.Clone(p.Problems)
+		for _, c := range p.Changes {
+			if c.Action == Delete {
+				p.Problems = append(p.Problems, kept(c.Ref, c.From, "prune is off in reconcile.yaml"))
+			}
+		}
 		return p.keep(func(c Change) bool { return c.Action != Delete })
 	}
+}
+
+// kept is the note about a live thing that left git and that nothing deletes.
+func kept(ref gitops.Ref, from gitops.Origin, why string) *gitops.Error {
+	return gitops.Errorf(gitops.Kept, "%s", why).On(ref).At(from)
 }
 
 // HoldDestructive holds every destructive change that no approval covers, and releases conflicts that one does.
@@ -96,18 +106,6 @@ func OnlyRefs(refs ...gitops.Ref) Policy {
 		})
 		p.Complete = complete(p.Problems)
 		return p
-	}
-}
-
-// Backoff holds changes whose last tries failed until their time has come.
-func Backoff(until func(Change) (time.Time, bool)) Policy {
-	return func(p Plan) Plan {
-		return p.each(func(c Change) Change {
-			if at, wait := until(c); wait && c.Applies() {
-				c.Hold = &Hold{Reason: gitops.Backoff, Why: "next try at " + at.UTC().Format("15:04:05Z")}
-			}
-			return c
-		})
 	}
 }
 

@@ -159,16 +159,6 @@ func TestOnlyRefsKeepsOrderThroughWhatItDrops(t *testing.T) {
 	}
 }
 
-func TestBackoffHoldsWhatWaits(t *testing.T) {
-	p := plan.Backoff(func(c plan.Change) (time.Time, bool) { return testNow, c.Ref.Name == "a" })(plan.Plan{Changes: []plan.Change{{Ref: ref("a")}, {Ref: ref("b")}}})
-	if h := p.Changes[0].Hold; h == nil || h.Reason != gitops.Backoff || h.Approvable {
-		t.Errorf("a: %+v", h)
-	}
-	if p.Changes[1].Hold != nil {
-		t.Error("b is held")
-	}
-}
-
 // An approval of one deletion is none of a later one of the same name: the live object is another.
 func TestApprovalIsOfOneObject(t *testing.T) {
 	for _, observe := range []func(identity string) (gitops.Ref, gitops.Observation){

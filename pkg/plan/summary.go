@@ -16,6 +16,8 @@ type Summary struct {
 	Held      int `json:"held"`
 	Drift     int `json:"drift"`
 	Unchanged int `json:"unchanged"`
+	// Kept counts what left git and stays live; it is nothing to do.
+	Kept int `json:"kept,omitempty"`
 }
 
 // Summary counts the changes.
@@ -39,6 +41,11 @@ func (p Plan) Summary() Summary {
 		}
 		if c.Drift {
 			s.Drift++
+		}
+	}
+	for _, e := range p.Problems {
+		if e.Reason == gitops.Kept {
+			s.Kept++
 		}
 	}
 	return s

@@ -149,3 +149,54 @@ func events() []run.Event {
 		run.Finished{Head: head(r.Ended), Record: r},
 	)
 }
+
+// fleetRuns are the newest runs of two clusters, as history mixes them.
+func fleetRuns() []run.Record {
+	held := goodRun()
+	held.ID, held.Cluster, held.Outcome = 7, "dev", run.Waiting
+	held.Began, held.Ended = held.Began.Add(2*time.Hour), held.Ended.Add(2*time.Hour)
+	held.Plan.Cluster, held.Results = "dev", []run.Result{{Change: held.Plan.Changes[0].ID, Ref: held.Plan.Changes[0].Ref, State: run.ChangeHeld}}
+	return []run.Record{failedRun(), held, goodRun(), driftRun()}
+}
+
+// keptPlan is the plan of a cluster whose policy prunes nothing.
+func keptPlan() plan.Plan {
+	note := func(ref gitops.Ref, why string) *gitops.Error {
+		return gitops.Errorf(gitops.Kept, "%s", why).On(ref).At(gitops.Origin{Overlay: "addons/legacy"})
+	}
+	return plan.Plan{ID: "5e5e5e5e00000000", Cluster: "prod", Revision: revision, Complete: true, Unchanged: 214, Problems: []*gitops.Error{
+		note(object("apps", "Deployment", "legacy", "web"), "prune is off in reconcile.yaml"),
+		note(object("", "Service", "legacy", "web"), "somebody took the reconciler's label off"),
+	}}
+}
+
+// waitingEvents are three passes: a commit, a rollout that goes on by itself, and what is held after that.
+func waitingEvents() []run.Event {
+	at := time.Date(2026, 11, 21, 14, 20, 0, 0, time.UTC)
+	head := func(after time.Duration) run.Head { return run.Head{At: at.Add(after), Cluster: "prod"} }
+	update := change(plan.Update, object("apps", "Deployment", "shop", "web"), "addons/shop/web.yaml", 14)
+	wait := change(plan.Wait, update.Ref, "addons/shop/web.yaml", 14)
+	hold := change(plan.Delete, object("", "Namespace", "", "legacy"), "", 0)
+	hold.Hold = &plan.Hold{Reason: gitops.Held, Why: "destructive", Approvable: true}
+	plans := []plan.Plan{
+		{ID: "aaaaaaaa00000000", Cluster: "prod", Revision: revision, Complete: true, Changes: []plan.Change{update}, Unchanged: 213},
+		{ID: "bbbbbbbb00000000", Cluster: "prod", Revision: revision, Complete: true, Changes: []plan.Change{wait}, Unchanged: 213},
+		{ID: "cccccccc00000000", Cluster: "prod", Revision: revision, Complete: true, Changes: []plan.Change{hold}, Unchanged: 214},
+	}
+	moving := gitops.Health{Status: gitops.Progressing, Message: "1/2 ready"}
+	first := run.Result{Change: update.ID, Ref: update.Ref, State: run.Applied, Health: moving, Began: at.Add(time.Second)}
+	second := run.Result{Change: wait.ID, Ref: wait.Ref, State: run.Done, Began: first.Began, Ended: at.Add(40 * time.Second)}
+	third := run.Result{Change: hold.ID, Ref: hold.Ref, State: run.ChangeHeld, Error: gitops.Errorf(gitops.Held, "destructive"), Ended: at.Add(70 * time.Second)}
+	return []run.Event{
+		run.Planned{Head: head(time.Second), Plan: plans[0]},
+		run.Started{Head: head(time.Second), Change: update},
+		run.Progressed{Head: head(2 * time.Second), Change: update.ID, Ref: update.Ref, State: run.Applied, Health: moving},
+		run.Finished{Head: head(4 * time.Second), Record: run.Record{ID: 43, Cluster: "prod", Plan: plans[0], Results: []run.Result{first}, Outcome: run.Progressing}},
+		run.Planned{Head: head(5 * time.Second), Plan: plans[1]},
+		run.Settled{Head: head(40 * time.Second), Result: second},
+		run.Finished{Head: head(40 * time.Second), Record: run.Record{Cluster: "prod", Plan: plans[1], Results: []run.Result{second}, Outcome: run.Converged}},
+		run.Planned{Head: head(70 * time.Second), Plan: plans[2]},
+		run.Settled{Head: head(70 * time.Second), Result: third},
+		run.Finished{Head: head(70 * time.Second), Record: run.Record{ID: 44, Cluster: "prod", Plan: plans[2], Results: []run.Result{third}, Outcome: run.Waiting}},
+	}
+}

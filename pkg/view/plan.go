@@ -162,10 +162,12 @@ func (p *page) change(c plan.Change) {
 	if c.Drift {
 		symbol, after = "!", ", will be restored"
 	}
-	cells := []cell{{inkNone, clean(c.Why)}}
-	if c.Drift && c.Action == plan.Replace {
-		cells = append(cells, cell{inkReplace, "replace"})
+	why := clean(c.Why)
+	if c.Action == plan.Replace {
+		// What is made anew must not hang on one character.
+		why = strings.TrimSuffix("replace: "+why, ": ")
 	}
+	cells := []cell{{inkNone, why}}
 	if c.Hold != nil {
 		cells = append(cells, cell{inkHold, "⏸ held: " + clean(c.Hold.Why)})
 	}
@@ -188,7 +190,7 @@ func (p *page) problems(problems []*gitops.Error) {
 			title = "Notes"
 		}
 		for _, e := range problems {
-			if e.Reason.Note() != notes {
+			if e.Reason.Note() != notes || e.Reason == gitops.Kept {
 				continue
 			}
 			if title != "" {
@@ -197,6 +199,37 @@ func (p *page) problems(problems []*gitops.Error) {
 			}
 			p.problem(e)
 		}
+	}
+	p.kept(problems)
+}
+
+// fewKept is how many kept things the concise view lists.
+const fewKept = 10
+
+// kept prints what left git and stays live: it is nothing to do, and nobody should have to find it by chance.
+func (p *page) kept(problems []*gitops.Error) {
+	all := slices.DeleteFunc(slices.Clone(problems), func(e *gitops.Error) bool { return e.Reason != gitops.Kept })
+	if len(all) == 0 {
+		return
+	}
+	p.line(p.paint(inkStrong, "Kept (left git; nothing deletes it)"))
+	slices.SortStableFunc(all, func(a, b *gitops.Error) int { return a.Ref.Compare(b.Ref) })
+	shown := all
+	if !p.Verbose && len(all) > fewKept {
+		shown = all[:fewKept-1]
+	}
+	for _, e := range shown {
+		was := ""
+		if e.From.Overlay != "" {
+			was = "was in overlay " + e.From.Overlay
+		}
+		p.row(2, "· "+clean(e.Ref.Label()), inkFaint, detailColumn, cell{inkNone, clean(e.Message())}, cell{inkFaint, clean(was)})
+	}
+	if more := len(all) - len(shown); more > 0 {
+		p.row(2, fmt.Sprintf("  … and %d more (-v shows them)", more), inkFaint, 0)
+	}
+	if known, ok := gitops.Explain(gitops.Kept); ok {
+		p.row(6, "to remove: "+known.Try, inkFaint, 0)
 	}
 }
 
@@ -248,7 +281,7 @@ func (p *page) summary(pl plan.Plan) {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{s.Drift, "drift"}, {s.Held, "held"}, {s.Waiting, "in flight"}, {s.Unchanged, "unchanged"}} {
+	}{{s.Drift, "drift"}, {s.Held, "held"}, {s.Waiting, "in flight"}, {s.Kept, "kept"}, {s.Unchanged, "unchanged"}} {
 		if part.n > 0 {
 			line += fmt.Sprintf(" · %d %s", part.n, part.word)
 		}
@@ -277,12 +310,7 @@ func tally(s plan.Summary) string {
 }
 
 func (p *page) approve(pl plan.Plan) {
-	ids := 0
-	for _, c := range pl.Changes {
-		if c.Hold != nil && c.Hold.Approvable {
-			ids++
-		}
-	}
+	ids := approvable(pl)
 	if ids == 0 {
 		return
 	}
@@ -292,4 +320,15 @@ func (p *page) approve(pl plan.Plan) {
 	}
 	short := pl.ID.Short()
 	p.line(fmt.Sprintf("Approve held changes by committing:  %s/approvals/%s.yaml   (reconciler approve %s writes it: %s)", folder, short, short, count(ids, "change id", "change ids")))
+}
+
+// approvable counts the held changes that an approval releases.
+func approvable(pl plan.Plan) int {
+	n := 0
+	for _, c := range pl.Changes {
+		if c.Hold != nil && c.Hold.Approvable {
+			n++
+		}
+	}
+	return n
 }

@@ -110,11 +110,20 @@ func inkOutcome(o run.Outcome) ink {
 // totals is "7 applied · 1 failed · 2 held".
 func totals(r run.Record) string {
 	n := r.Count()
+	interrupted := 0
+	for _, res := range r.Results {
+		if res.State == run.Interrupted {
+			interrupted++
+		}
+	}
 	var parts []string
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{n.Applied(), "applied"}, {n.Failed, "failed"}, {n.Held, "held"}, {n.Blocked, "blocked"}, {r.Plan.Unchanged, "unchanged"}} {
+	}{
+		{n.Applied(), "applied"}, {n.Failed, "failed"}, {n.Held, "held"}, {n.Blocked, "blocked"}, {interrupted, "interrupted"},
+		{len(inFlight(r)), "in flight"}, {r.Plan.Unchanged, "unchanged"},
+	} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
@@ -125,33 +134,26 @@ func totals(r run.Record) string {
 	return strings.Join(parts, " · ")
 }
 
-// History prints runs, one a line, in the order they come.
-func History(f Format, o Options, records []run.Record) ([]byte, error) {
+// History prints runs, one a line, in the order they come; of several clusters, each line begins with whose it is.
+func History(f Format, o Options, several bool, records []run.Record) ([]byte, error) {
 	switch f {
 	case JSON, YAML:
 		return marshal(f, records...)
 	case Markdown, Text:
 	}
 	rows := [][]string{{"RUN", "WHEN", "COMMIT", "WHO", "OUTCOME", "+", "~", "±", "-", "TOOK", "CAUSE"}}
+	outcome := 4
 	inks := []ink{inkStrong}
 	for _, r := range records {
-		n := r.Count()
-		commit, who, took := "—", "—", "—"
-		outcome := string(r.Outcome)
-		if r.Outcome == run.Converged && onlyDrift(r) {
-			outcome = "drift"
-		} else if r.Plan.Revision.Hash != "" {
-			commit = clean(gitops.Revision{Hash: r.Plan.Revision.Hash, Dirty: r.Plan.Revision.Dirty}.Short())
-			if r.Plan.Revision.Author != "" {
-				who = clean(r.Plan.Revision.Author)
-			}
-		}
-		if !r.Ended.IsZero() {
-			took = span(r.Ended.Sub(r.Began))
-		}
-		num := func(n int) string { return fmt.Sprint(n) }
-		rows = append(rows, []string{num(r.ID), o.clock(r.Began, "15:04"), commit, who, outcome, num(n.Create), num(n.Update), num(n.Replace), num(n.Delete), took, cause(r)})
+		rows = append(rows, o.historyRow(r))
 		inks = append(inks, inkOutcome(r.Outcome))
+	}
+	if several {
+		outcome++
+		rows[0] = append([]string{"CLUSTER"}, rows[0]...)
+		for i, r := range records {
+			rows[i+1] = append([]string{clean(r.Cluster)}, rows[i+1]...)
+		}
 	}
 	if f == Markdown {
 		return markdownTable(rows), nil
@@ -161,8 +163,28 @@ func History(f Format, o Options, records []run.Record) ([]byte, error) {
 		p.line("no runs yet")
 		return p.bytes(), nil
 	}
-	p.table(rows, 4, inks)
+	p.table(rows, outcome, inks)
 	return p.bytes(), nil
+}
+
+// historyRow is one run as a row of the history's table.
+func (o Options) historyRow(r run.Record) []string {
+	n := r.Count()
+	commit, who, took := "—", "—", "—"
+	outcome := string(r.Outcome)
+	if r.Outcome == run.Converged && onlyDrift(r) {
+		outcome = "drift"
+	} else if r.Plan.Revision.Hash != "" {
+		commit = clean(gitops.Revision{Hash: r.Plan.Revision.Hash, Dirty: r.Plan.Revision.Dirty}.Short())
+		if r.Plan.Revision.Author != "" {
+			who = clean(r.Plan.Revision.Author)
+		}
+	}
+	if !r.Ended.IsZero() {
+		took = span(r.Ended.Sub(r.Began))
+	}
+	num := func(n int) string { return fmt.Sprint(n) }
+	return []string{num(r.ID), o.clock(r.Began, "15:04"), commit, who, outcome, num(n.Create), num(n.Update), num(n.Replace), num(n.Delete), took, cause(r)}
 }
 
 // table prints rows in columns two spaces apart, colouring one column of each row.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -28,7 +29,8 @@ type act struct {
 	// stage of a change is one more than the greatest of its needs, from 1.
 	stage  map[gitops.Digest]int
 	stages int
-	moving map[gitops.Digest]*moving
+	// moving is by ref: what one pass began to change, the next one waits for.
+	moving map[gitops.Ref]*moving
 }
 
 // moving is a change under way.
@@ -42,7 +44,7 @@ type moving struct {
 func (s *scene) act(cluster string) *act {
 	a := s.acts[cluster]
 	if a == nil {
-		a = &act{cluster: cluster}
+		a = &act{cluster: cluster, moving: map[gitops.Ref]*moving{}}
 		a.open(plan.Plan{Cluster: cluster})
 		s.acts[cluster] = a
 	}
@@ -56,7 +58,6 @@ func (a *act) open(p plan.Plan) {
 	a.plan, a.stages = p, 0
 	a.changes = make(map[gitops.Digest]plan.Change, len(p.Changes))
 	a.stage = make(map[gitops.Digest]int, len(p.Changes))
-	a.moving = map[gitops.Digest]*moving{}
 	at := make(map[gitops.Ref]int, len(p.Changes))
 	// Changes come in an order in which needs precede, so that one pass finds every stage.
 	for _, c := range p.Changes {
@@ -66,6 +67,16 @@ func (a *act) open(p plan.Plan) {
 		}
 		a.changes[c.ID], a.stage[c.ID], at[c.Ref] = c, stage, stage
 		a.stages = max(a.stages, stage)
+	}
+	a.rest(func(r gitops.Ref) bool { _, ok := at[r]; return ok })
+}
+
+// rest forgets what is no longer under way.
+func (a *act) rest(still func(gitops.Ref) bool) {
+	for r := range a.moving {
+		if !still(r) {
+			delete(a.moving, r)
+		}
 	}
 }
 
@@ -81,26 +92,23 @@ func (s *scene) take(e run.Event) {
 		s.see(e.At)
 		a := s.act(e.Cluster)
 		a.changes[e.Change.ID] = e.Change
-		a.moving[e.Change.ID] = &moving{change: e.Change, began: e.At}
+		a.moving[e.Change.Ref] = &moving{change: e.Change, began: e.At}
 	case run.Progressed:
 		s.see(e.At)
 		a := s.act(e.Cluster)
-		m := a.moving[e.Change]
+		m := a.moving[e.Ref]
 		if m == nil {
-			c, ok := a.changes[e.Change]
-			if !ok {
-				c = plan.Change{ID: e.Change, Ref: e.Ref, Action: plan.Wait}
-			}
-			m = &moving{change: c, began: e.At}
-			a.moving[e.Change] = m
+			m = &moving{change: a.change(run.Result{Change: e.Change, Ref: e.Ref}), began: e.At}
+			a.moving[e.Ref] = m
 		}
 		m.health = e.Health
 	case run.Settled:
 		s.see(e.At)
-		delete(s.act(e.Cluster).moving, e.Result.Change)
+		delete(s.act(e.Cluster).moving, e.Result.Ref)
 	case run.Finished:
 		s.see(e.At)
-		s.act(e.Cluster).moving = map[gitops.Digest]*moving{}
+		flying := inFlight(e.Record)
+		s.act(e.Cluster).rest(func(r gitops.Ref) bool { return slices.Contains(flying, r) })
 	}
 }
 
@@ -137,14 +145,23 @@ func (a *act) place(id gitops.Digest) string {
 // opening is the line about a plan.
 func (a *act) opening() string {
 	s := a.plan.Summary()
-	line := fmt.Sprintf("plan %s   %s, %s", a.plan.ID.Short(), count(a.stages, "stage", "stages"), count(len(a.plan.Changes), "change", "changes"))
+	var parts []string
+	if n := len(a.plan.Changes) - s.Waiting; n > 0 {
+		parts = append(parts, count(a.stages, "stage", "stages"), count(n, "change", "changes"))
+	}
+	if s.Waiting > 0 {
+		parts = append(parts, fmt.Sprintf("%d in flight", s.Waiting))
+	}
 	if s.Held > 0 {
-		line += fmt.Sprintf(", %d held", s.Held)
+		parts = append(parts, fmt.Sprintf("%d held", s.Held))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "nothing to change")
 	}
 	if !a.plan.Complete {
-		line += ", incomplete"
+		parts = append(parts, "incomplete")
 	}
-	return line
+	return fmt.Sprintf("plan %s   %s", a.plan.ID.Short(), strings.Join(parts, ", "))
 }
 
 // closing is the line about a run that ended.
@@ -153,13 +170,29 @@ func closing(o Options, r run.Record) string {
 	if r.ID > 0 {
 		line += fmt.Sprintf("        run %d", r.ID)
 	}
-	if !r.Next.IsZero() {
+	// Of these outcomes only does something wait for the next pass; others go on by themselves or wait for a person.
+	if failed := r.Outcome == run.Failed || r.Outcome == run.Unknown; failed && !r.Next.IsZero() {
 		line += "     next try " + o.clock(r.Next, "15:04:05")
 	}
-	if r.ID > 0 && r.Outcome != run.Converged {
-		line += fmt.Sprintf(" · reconciler history show %d", r.ID)
+	switch {
+	case r.ID == 0 || r.Outcome == run.Converged:
+	case r.Outcome == run.Waiting && approvable(r.Plan) > 0:
+		line += " · reconciler approve " + r.Plan.ID.Short()
+	default:
+		line += fmt.Sprintf(" · reconciler history show %d --cluster %s", r.ID, clean(r.Cluster))
 	}
 	return line
+}
+
+// inFlight are the refs that were accepted and are not ready yet.
+func inFlight(r run.Record) []gitops.Ref {
+	var out []gitops.Ref
+	for _, res := range r.Results {
+		if res.State == run.Applied || res.State == run.Applying {
+			out = append(out, res.Ref)
+		}
+	}
+	return out
 }
 
 // troubles are the failures of a run, repeated at its end where people look.

@@ -72,13 +72,16 @@ func screens(t *testing.T) map[string]string {
 		"diff":            must(view.Plans(view.Text, o, fleetPlan())),
 		"diff-verbose":    must(view.Plans(view.Text, verbose, fleetPlan())),
 		"diff-empty":      must(view.Plans(view.Text, o, empty)),
+		"diff-kept":       must(view.Plans(view.Text, o, keptPlan())),
 		"diff-incomplete": must(view.Plans(view.Text, o, incompletePlan())),
 		"apply-plain":     replay(t, view.Plain, nil),
+		"run-plain":       replayed(t, view.Plain, nil, waitingEvents()),
 		"status": must(view.Status(view.Text, later, view.Standing{
 			Cluster: "prod", Last: &bad, Good: &good, Want: revision, Fetched: later.Now.Add(-20 * time.Second),
 		})),
 		"status-converged": must(view.Status(view.Text, o, view.Standing{Cluster: "prod", Last: &behind, Good: &behind, Want: behind.Plan.Revision, Fetched: now.Add(-20 * time.Second)})),
-		"history":          must(view.History(view.Text, later, records)),
+		"history":          must(view.History(view.Text, later, false, records)),
+		"history-fleet":    must(view.History(view.Text, later, true, fleetRuns())),
 		"history-show":     must(view.Record(view.Text, later, bad)),
 		"history-why":      must(view.Why(view.Text, later, web, run.Why(records, web))),
 		"history-diff":     must(view.Compare(view.Text, later, run.Compare(records, drift, bad))),
@@ -116,12 +119,17 @@ func TestScreens(t *testing.T) {
 // replay runs the fixture's events through a progress display and returns what it wrote.
 func replay(t *testing.T, m view.Mode, size func() (int, int)) string {
 	t.Helper()
+	return replayed(t, m, size, events())
+}
+
+func replayed(t *testing.T, m view.Mode, size func() (int, int), events []run.Event) string {
+	t.Helper()
 	var out bytes.Buffer
 	p, err := view.NewProgress(m, &out, view.ProgressOptions{Size: size})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range events() {
+	for _, e := range events {
 		p.Emit(e)
 	}
 	if err := p.Close(); err != nil {
@@ -164,7 +172,7 @@ func TestHostileValues(t *testing.T) {
 			for name, show := range map[string]func() ([]byte, error){
 				"plan":    func() ([]byte, error) { return view.Plans(f, o, p) },
 				"record":  func() ([]byte, error) { return view.Record(f, o, r) },
-				"history": func() ([]byte, error) { return view.History(f, o, []run.Record{r}) },
+				"history": func() ([]byte, error) { return view.History(f, o, true, []run.Record{r}) },
 				"status":  func() ([]byte, error) { return view.Status(f, o, view.Standing{Cluster: evil, Last: &r}) },
 				"why":     func() ([]byte, error) { return view.Why(f, o, ref, run.Why([]run.Record{r}, ref)) },
 			} {

@@ -88,7 +88,11 @@ func (p *page) standing(s Standing) {
 		p.unfinished(s, res)
 	}
 	if held > 0 {
-		p.row(2, fmt.Sprintf("⏸ %d held", held), inkHold, detailColumn, cell{inkNone, "plan " + s.Last.Plan.ID.Short() + " needs approval"})
+		text := "no approval releases it: reconciler history show " + fmt.Sprint(s.Last.ID) + " --cluster " + clean(s.Cluster)
+		if id := s.Last.Plan.ID.Short(); approvable(s.Last.Plan) > 0 {
+			text = "plan " + id + " needs approval: reconciler approve " + id
+		}
+		p.row(2, fmt.Sprintf("⏸ %d held", held), inkHold, detailColumn, cell{inkNone, text})
 	}
 	p.next(s)
 }
@@ -140,7 +144,8 @@ func (p *page) unfinished(s Standing, res run.Result) {
 // next prints what happens next, and whether the three worlds could be read.
 func (p *page) next(s Standing) {
 	var parts []string
-	if s.Last != nil && !s.Last.Next.IsZero() {
+	// A time that has passed tells nothing: looks that found nothing are not recorded.
+	if s.Last != nil && s.Last.Next.After(p.Now) {
 		parts = append(parts, "next reconcile "+p.clock(s.Last.Next, "15:04:05"))
 	}
 	if s.Want.Hash != "" {
