@@ -30,6 +30,14 @@ build: ## build the reconciler
 lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
 	@hack/lab.sh $(BIN)
 
+.PHONY: generate
+CRDS ?= $(ROOT)/addons/kube-prometheus/crds
+generate: ## write what is generated: the CRDs of addons/kube-prometheus
+	$(GO) -C lab/tools/controller-gen tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
+		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1 \
+		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1 \
+		output:crd:dir=$(CRDS)
+
 .PHONY: demo
 demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)
 	@$(GO) -C lab run ./demo $(if $(CHECK),--check)
