@@ -107,12 +107,18 @@ func (d *daemon) tell(r gitops.Revision, e *gitops.Error) {
 // assign gives work to the cluster's worker, starting one when there is none.
 func (d *daemon) assign(ctx context.Context, todo work) {
 	w := d.workers[todo.cluster.Folder]
+	if w != nil && w.name != todo.cluster.Name && todo.cluster.Config.Spec != nil {
+		// Another name is another cluster, with a lease and books of its own.
+		w.stop()
+		w = nil
+	}
 	if w == nil {
 		ctx, cancel := context.WithCancel(ctx)
-		w = &worker{Engine: d.Engine, mail: make(chan work, 1), yield: make(chan struct{}, 1), stop: cancel, backoff: NewBackoff(d.Jitter)}
+		w = &worker{Engine: d.Engine, name: todo.cluster.Name, mail: make(chan work, 1), yield: make(chan struct{}, 1), stop: cancel}
 		d.workers[todo.cluster.Folder] = w
-		d.running.Go(func() { w.run(ctx) })
+		d.running.Go(func() { w.serve(ctx) })
 	}
+	todo.cluster.Name = w.name // a file that cannot be read does not say the name
 	w.give(todo)
 }
 

@@ -31,7 +31,9 @@ type Options struct {
 	Source   Source
 	Renderer Renderer
 	Ledger   Ledger
-	Sink     run.Sink
+	// Leases are asked before the daemon works on a cluster; nil means that no other process does.
+	Leases Leases
+	Sink   run.Sink
 	// Connect makes the Target of a cluster. It performs no slow I/O; trouble of a kind that git can mend is a *gitops.Error.
 	Connect func(ctx context.Context, c gitops.Cluster) (Target, error)
 	// Now is the clock; timers follow the runtime's.
@@ -94,9 +96,35 @@ type Job struct {
 	Due func(run.Record) time.Time
 	// Backoff keeps scopes that failed from being retried at once; nil retries everything.
 	Backoff *Backoff
+	// Lost, when closed, says that another process may work on the cluster: calls under way are cut off and the books are
+	// left to it, as if this process had been killed. The context of the pass ends too. Nil is never lost.
+	Lost <-chan struct{}
 
 	// deadline is how long one change may take, by the cluster's policy.
 	deadline time.Duration
+}
+
+// firm is the context of what the end of a pass must not cut short: calls under way, and the books. Only losing the cluster does.
+func (j Job) firm(ctx context.Context) (context.Context, context.CancelFunc) {
+	firm, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		select {
+		case <-j.Lost:
+			cancel()
+		case <-firm.Done():
+		}
+	}()
+	return firm, cancel
+}
+
+// lost reports whether the cluster may be another process's by now.
+func (j Job) lost() bool {
+	select {
+	case <-j.Lost:
+		return true
+	default:
+		return false
+	}
 }
 
 func (e *Engine) head(cluster string) run.Head { return run.Head{At: e.Now(), Cluster: cluster} }

@@ -39,8 +39,12 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	}
 	record.Results = e.carry(ctx, j, record.Plan, desired.Overlays)
 	record.Outcome, record.Ended = outcome(record), e.Now()
+	if j.lost() {
+		return record, gitops.Errorf(gitops.Interrupted, "the lease of %s was lost; its next holder goes on from what is live", record.Cluster)
+	}
 	// The books are kept even when the run was interrupted: what was done must not be forgotten.
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := j.firm(ctx)
+	defer done()
 	if err := e.remember(ctx, j, inventory, settle(inventory, observed, record)); err != nil {
 		return record, err
 	}

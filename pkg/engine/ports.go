@@ -56,6 +56,17 @@ type FactSource interface {
 	Facts(ctx context.Context) (gitops.Facts, error)
 }
 
+// Leases share the clusters among several daemons: a cluster is worked on by the one that holds its lease.
+type Leases interface {
+	// Hold waits until this process holds the lease of the cluster, calls work, and gives the lease back when work has
+	// returned. It returns then, or when ctx ends before the lease is held; the error says why the lease cannot be asked for.
+	//
+	// The context of work ends when ctx does: work then finishes or hands back what it has under way, and the lease is kept
+	// meanwhile. It also ends when the lease could not be kept. Then lost is closed first, and work leaves the cluster alone
+	// at once: soon another process has it.
+	Hold(ctx context.Context, cluster string, work func(ctx context.Context, lost <-chan struct{})) error
+}
+
 // Ledger keeps inventory and history of clusters.
 type Ledger interface {
 	// Inventory loads what was applied to a cluster; an absent ledger is empty, an unreadable one an error.

@@ -72,7 +72,7 @@ func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitop
 	for _, o := range overlays {
 		s.pending[o.Name] = o.Pending
 	}
-	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	calls, cancel := j.firm(ctx)
 	defer cancel()
 	s.admit(p)
 	for {

@@ -12,12 +12,18 @@ import (
 // worker runs the passes of one cluster.
 type worker struct {
 	*Engine
+	// name is the cluster's: what its lease and its books go by.
+	name string
+	// todo is what the worker was told last.
+	todo work
 	// mail holds the newest work only: what was superseded is never run.
 	mail chan work
 	// yield tells a pass that only waits to make way for newer work.
 	yield   chan struct{}
 	stop    context.CancelFunc
 	backoff *Backoff
+	// lost is closed when the cluster is not this process's any more.
+	lost <-chan struct{}
 	// again says that the live state may have moved under the last pass, so that another look is due.
 	again bool
 	// last is the record of the last pass.
@@ -49,17 +55,43 @@ func nudge(c chan struct{}) {
 // settleTime coalesces bursts of nudges: a rollout moves many objects, one pass answers them all.
 const settleTime = 50 * time.Millisecond
 
-// run is the loop of one cluster: wait for a reason, run a pass, decide when to look again.
-func (w *worker) run(ctx context.Context) {
+// serve runs the loop for as long as the cluster is this process's, and again when it becomes so again.
+func (w *worker) serve(ctx context.Context) {
+	if w.Leases == nil {
+		w.run(ctx, nil)
+		return
+	}
+	for ctx.Err() == nil {
+		if err := w.Leases.Hold(ctx, w.name, w.run); err != nil {
+			w.sleep(ctx, w.stuck(w.todo, gitops.AsError(gitops.LedgerUnavailable, err)))
+		}
+	}
+}
+
+func (w *worker) sleep(ctx context.Context, until time.Time) {
+	timer := time.NewTimer(until.Sub(w.Now()))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// run is the loop of one cluster: wait for a reason, run a pass, decide when to look again. Of the time before, in which
+// another process may have had the cluster, it remembers only what git wants.
+func (w *worker) run(ctx context.Context, lost <-chan struct{}) {
 	defer w.close()
-	var todo work
+	w.lost, w.last, w.backoff = lost, nil, NewBackoff(w.Jitter)
 	var next time.Time
+	if w.todo.cluster.Folder != "" {
+		next = w.Now()
+	}
 	cause := ""
 	for {
-		if todo, cause = w.await(ctx, todo, next); ctx.Err() != nil {
+		if w.todo, cause = w.await(ctx, w.todo, next); ctx.Err() != nil {
 			return
 		}
-		next = w.pass(ctx, todo, cause)
+		next = w.pass(ctx, w.todo, cause)
 	}
 }
 
@@ -111,7 +143,7 @@ func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
 	w.again = false
 	record, err := w.RunOnce(ctx, Job{
 		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Last: w.last,
-		Nudged: func() { w.again = true }, Due: func(r run.Record) time.Time { return w.due(todo.cluster, r) },
+		Lost: w.lost, Nudged: func() { w.again = true }, Due: func(r run.Record) time.Time { return w.due(todo.cluster, r) },
 	})
 	if err != nil {
 		return w.stuck(todo, gitops.AsError(gitops.LedgerUnavailable, err))
@@ -123,9 +155,9 @@ func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
 // stuck tells what kept a pass from being made or recorded, and when to try again. The next pass that is recorded is told
 // and kept whatever it finds: what this one did may not be on the books.
 func (w *worker) stuck(todo work, e *gitops.Error) time.Time {
-	w.Log.Error("reconciling", "cluster", todo.cluster.Name, "error", e)
+	w.Log.Error("reconciling", "cluster", w.name, "error", e)
 	if said := e.Error(); said != w.trouble {
-		w.Sink.Emit(run.Fetched{Head: w.head(todo.cluster.Name), Revision: todo.snapshot.Revision, Error: e})
+		w.Sink.Emit(run.Fetched{Head: w.head(w.name), Revision: todo.snapshot.Revision, Error: e})
 		w.trouble = said
 	}
 	w.last = nil

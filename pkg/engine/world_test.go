@@ -31,6 +31,9 @@ type world struct {
 	readyAt map[gitops.Ref]time.Time
 	// takes is how long a ref takes from Apply to Ready.
 	takes map[gitops.Ref]time.Duration
+	// slow is how long Apply itself takes; for hangs it takes until it is cut off.
+	slow  map[gitops.Ref]time.Duration
+	hangs gitops.Ref
 	// broken refs never become ready.
 	broken map[gitops.Ref]bool
 	// steps is how many times a ref must be applied before its new content is live.
@@ -238,7 +241,12 @@ func (s side) health(r gitops.Ref) gitops.Health {
 	return gitops.Health{Status: gitops.Ready}
 }
 
-func (s side) Apply(_ context.Context, c plan.Change) error {
+func (s side) Apply(ctx context.Context, c plan.Change) error {
+	if c.Ref == s.hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	time.Sleep(s.slow[c.Ref])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.fault("apply", c.Ref)
