@@ -29,3 +29,5 @@ build kubectl lab k8s.io/kubernetes k8s.io/kubernetes/cmd/kubectl "$stamp"
 build eksctl lab/tools/eksctl github.com/weaveworks/eksctl github.com/weaveworks/eksctl/cmd/eksctl
 build metrics-server lab/tools/metrics-server sigs.k8s.io/metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server
 build node-problem-detector lab/tools/node-problem-detector k8s.io/node-problem-detector k8s.io/node-problem-detector/cmd/nodeproblemdetector
+build pushgateway lab/tools/pushgateway github.com/prometheus/pushgateway github.com/prometheus/pushgateway
+build k6 lab/tools/k6 go.k6.io/k6 go.k6.io/k6
