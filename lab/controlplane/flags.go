@@ -64,8 +64,24 @@ func (p *Plane) apiserverArgs() ([]string, error) {
 		}
 		args = append(args, "--egress-selector-config-file="+file)
 	}
+	if s.Audit {
+		file := s.file("audit.yaml")
+		if err := writeFile(file, auditPolicy); err != nil {
+			return nil, err
+		}
+		args = append(args, "--audit-policy-file="+file, "--audit-log-path="+p.AuditLog())
+	}
 	return args, nil
 }
+
+// auditPolicy logs who asked for what and whether it was allowed, never bodies. A watch is there when it has started.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    userGroups: ["system:serviceaccounts"]
+`
 
 // advertised is the API server's address inside the cluster, the endpoint of the Service kubernetes. It may not be a loopback
 // address; where connections to it lead is decided by the lab's egress. TEST-NET-1 (RFC 5737) never is anybody's.

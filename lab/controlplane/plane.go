@@ -135,6 +135,9 @@ func (p *Plane) Kubeconfig(client string) string { return p.spec.file(client + "
 // ServiceAccountKey is the file with the private key of service account tokens.
 func (p *Plane) ServiceAccountKey() string { return p.serviceAccountKey() }
 
+// AuditLog is the file with a line of JSON (audit.k8s.io/v1 Event) for each request of a service account; with Spec.Audit.
+func (p *Plane) AuditLog() string { return p.spec.file("run", "audit.log") }
+
 // Dir keeps all state of the plane; its folder run holds logs and pid files.
 func (p *Plane) Dir() string { return p.spec.Dir }
 

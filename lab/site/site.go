@@ -124,6 +124,9 @@ func (s *Site) route(proxyAddress string) error {
 	return nil
 }
 
+// Proxy is the address of an HTTP proxy into the cluster's network, for programs that run in the place of pods.
+func (s *Site) Proxy() string { return s.listeners[1].Addr().String() }
+
 // Cluster is the inside.
 func (s *Site) Cluster() *cluster.Cluster { return s.cluster }
 
