@@ -4,10 +4,12 @@
 //   PUSHGATEWAY, INSTANCE     where the report goes, and its number: a later run of the same number replaces it
 //   NODE                      where this ran; a label of the report
 import http from 'k6/http';
-import { check } from 'k6';
-import exec from 'k6/execution';
+import { check, fail } from 'k6';
+import { Trend } from 'k6/metrics';
 
 const { TARGET, USERS, DURATION, PUSHGATEWAY, INSTANCE, NODE } = __ENV;
+
+const answers = new Trend('answers', true);
 
 export const options = {
   vus: Number(USERS),
@@ -17,39 +19,53 @@ export const options = {
   summaryTrendStats: ['p(50)', 'p(95)', 'p(99)'],
 };
 
-export default function () {
-  check(http.get(TARGET), { 'is answered': (r) => r.status === 200 });
-}
-
-function report({ metrics, state }) {
-  const labels = `node="${NODE}"`;
-  const lines = [];
-  const gauge = (name, help, ...samples) => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`);
-    samples.forEach(([more, value]) => lines.push(`${name}{${labels}${more}} ${value}`));
-  };
-  const requests = metrics.http_reqs.values;
-  const seconds = metrics.http_req_duration.values;
-  gauge('benchmark_requests', 'Requests in the last run.', ['', requests.count]);
-  gauge('benchmark_requests_per_second', 'Requests per second in the last run.', ['', requests.rate]);
-  gauge('benchmark_failed_ratio', 'Share of requests without a good answer in the last run.', ['', 1 - metrics.checks.values.rate]);
-  gauge('benchmark_users', 'Users at once in the last run.', ['', Number(USERS)]);
-  gauge('benchmark_run_seconds', 'How long the last run took.', ['', state.testRunDurationMs / 1000]);
-  gauge(
-    'benchmark_answer_seconds',
-    'Time to the whole answer in the last run, by quantile.',
-    ...[['0.5', 'p(50)'], ['0.95', 'p(95)'], ['0.99', 'p(99)']].map(([q, stat]) => [`,quantile="${q}"`, seconds[stat] / 1000]),
-  );
+// Each gauge is [name, help, [labels, value]...].
+function text(gauges) {
+  const lines = gauges.flatMap(([name, help, ...samples]) => [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} gauge`,
+    ...samples.map(([labels, value]) => `${name}{node="${NODE}"${labels}} ${value}`),
+  ]);
   return lines.join('\n') + '\n';
 }
 
-export function handleSummary(data) {
-  const text = report(data);
-  const answer = http.put(`${PUSHGATEWAY}/metrics/job/benchmark/instance/${INSTANCE}`, text, {
+// PUT replaces everything that this instance reported before.
+function push(report) {
+  return http.put(`${PUSHGATEWAY}/metrics/job/benchmark/instance/${INSTANCE}`, report, {
     headers: { 'Content-Type': 'text/plain; version=0.0.4' },
   });
+}
+
+const refused = (answer) => `the Pushgateway does not take the report: ${answer.status} ${answer.error || answer.body}`;
+
+// Nothing is measured that could not be reported. From here on the last run's report is gone.
+export function setup() {
+  const answer = push(text([['benchmark_users', 'Users at once.', ['', USERS]]]));
   if (answer.status !== 200) {
-    exec.test.abort(`the Pushgateway refused the report: ${answer.status} ${answer.error || answer.body}`);
+    fail(refused(answer));
   }
-  return { stdout: text };
+}
+
+export default function () {
+  const answer = http.get(TARGET);
+  answers.add(answer.timings.duration);
+  check(answer, { 'is answered': (r) => r.status === 200 });
+}
+
+export function handleSummary({ metrics, state }) {
+  const runs = metrics.iterations.values;
+  const quantile = (q, stat) => [`,quantile="${q}"`, metrics.answers.values[stat] / 1000];
+  const report = text([
+    ['benchmark_users', 'Users at once.', ['', USERS]],
+    ['benchmark_run_seconds', 'How long the run took.', ['', state.testRunDurationMs / 1000]],
+    ['benchmark_requests', 'Requests in the run.', ['', runs.count]],
+    ['benchmark_requests_per_second', 'Requests per second in the run.', ['', runs.rate]],
+    ['benchmark_failed_ratio', 'Share of requests without a good answer.', ['', 1 - metrics.checks.values.rate]],
+    ['benchmark_answer_seconds', 'Time to the whole answer, by quantile.', quantile('0.5', 'p(50)'), quantile('0.95', 'p(95)'), quantile('0.99', 'p(99)')],
+  ]);
+  const answer = push(report);
+  if (answer.status !== 200) {
+    console.error(refused(answer));
+  }
+  return { stdout: report };
 }
