@@ -53,23 +53,26 @@ func (a *app) openLedger() (*ledger.Ledger, error) {
 	return nil, fmt.Errorf("reading --ledger %q: want file:DIR, memory or kubernetes[:NAMESPACE]", a.ledgerPlace())
 }
 
-// serviceAccount is where every Pod finds its identity.
-const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount/"
+// serviceAccount is the folder of the Pod's own identity in its cluster: ca.crt, namespace and token. Every Pod has it at this
+// place, unless the Deployment projects it to another.
+func (a *app) serviceAccount(file string) string {
+	return filepath.Join(cmp.Or(a.getenv("RECONCILER_SERVICE_ACCOUNT"), "/var/run/secrets/kubernetes.io/serviceaccount"), file)
+}
 
 // home is the cluster that the process runs in (or the kubeconfig's current one), for the ledger.
 func (a *app) home(namespace string) (*apply.Cluster, error) {
 	where := apply.Access{Kubeconfig: a.getenv("KUBECONFIG")}
 	if host := a.getenv("KUBERNETES_SERVICE_HOST"); host != "" {
-		ca, err := os.ReadFile(serviceAccount + "ca.crt")
+		ca, err := os.ReadFile(a.serviceAccount("ca.crt"))
 		if err != nil {
 			return nil, fmt.Errorf("reading the cluster's certificate: %w", err)
 		}
-		own, err := os.ReadFile(serviceAccount + "namespace")
+		own, err := os.ReadFile(a.serviceAccount("namespace"))
 		if err != nil {
 			return nil, fmt.Errorf("reading the Pod's namespace: %w", err)
 		}
 		namespace = cmp.Or(namespace, strings.TrimSpace(string(own)))
-		where = apply.Access{Server: "https://" + net.JoinHostPort(host, a.getenv("KUBERNETES_SERVICE_PORT")), CA: ca, Token: ownToken}
+		where = apply.Access{Server: "https://" + net.JoinHostPort(host, a.getenv("KUBERNETES_SERVICE_PORT")), CA: ca, Token: a.ownToken}
 	}
 	return apply.New(apply.Options{
 		Cluster: "home", Namespace: cmp.Or(namespace, "reconciler-system"), Version: version, Now: a.now, Log: a.log(),
@@ -78,8 +81,8 @@ func (a *app) home(namespace string) (*apply.Cluster, error) {
 }
 
 // ownToken is the Pod's own token, which the kubelet renews in place.
-func ownToken(context.Context) (string, error) {
-	token, err := os.ReadFile(serviceAccount + "token")
+func (a *app) ownToken(context.Context) (string, error) {
+	token, err := os.ReadFile(a.serviceAccount("token"))
 	return strings.TrimSpace(string(token)), err
 }
 

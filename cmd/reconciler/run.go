@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/view"
 )
@@ -47,6 +51,9 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	if err != nil {
 		return err
 	}
+	if f.engine.Leases, err = a.openLeases(); err != nil {
+		return err
+	}
 	stop, err := health.serve(listen)
 	if err != nil {
 		return err
@@ -62,7 +69,28 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	return errors.Join(err, watched, progress.Close())
 }
 
-// probes answers the kubelet: alive always, ready once a revision was fetched.
+// openLeases opens the leases of the clusters, which are beside a ledger that several daemons may share: the one in a cluster.
+func (a *app) openLeases() (engine.Leases, error) {
+	kind, where, _ := strings.Cut(a.ledgerPlace(), ":")
+	if kind != "kubernetes" {
+		return nil, nil //nolint:nilnil // this ledger is this process's own
+	}
+	// Not the ledger's connection: renewing a lease must never wait behind anything.
+	home, err := a.home(where)
+	if err != nil {
+		return nil, err
+	}
+	host := a.getenv("HOSTNAME") // the Pod's name
+	if host == "" {
+		if host, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("asking for the host's name: %w", err)
+		}
+	}
+	return home.Leases(host + "_" + rand.Text()), nil
+}
+
+// probes answers the kubelet: alive always, ready once a revision was fetched. A replica that waits for leases is as ready as
+// one that holds them.
 type probes struct{ ready atomic.Bool }
 
 // Emit learns from the events of the engine.

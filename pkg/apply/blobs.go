@@ -44,8 +44,10 @@ func (c *Cluster) Blobs(store, kind string) *Blobs {
 	return &Blobs{cluster: c, kind: kind, store: store}
 }
 
-// name is the object of a key: readable, and unique by a hash, because keys may hold any character.
-func (b *Blobs) name(key string) string {
+func (b *Blobs) name(key string) string { return storedName(b.store, key) }
+
+// storedName is the object of a key in a store: readable, and unique by a hash, because keys may hold any character.
+func storedName(store, key string) string {
 	sum := sha256.Sum256([]byte(key))
 	slug := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -53,7 +55,7 @@ func (b *Blobs) name(key string) string {
 		}
 		return '-'
 	}, strings.ToLower(key))
-	return b.store + "-" + strings.Trim(slug[:min(len(slug), 100)], "-") + "-" + hex.EncodeToString(sum[:6])
+	return store + "-" + strings.Trim(slug[:min(len(slug), 100)], "-") + "-" + hex.EncodeToString(sum[:6])
 }
 
 func (b *Blobs) connect(ctx context.Context) (*link, kind, error) {
