@@ -73,6 +73,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.Plane.Kill)
 	t.Cleanup(c.Site.Stop)
 	// The test's own context ends before its cleanups, which still need the cluster.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), Patience)
@@ -80,7 +81,6 @@ func Start(t testing.TB, o Options) *Cluster {
 	if err := c.Plane.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.Plane.Kill)
 	if o.Nodes == 0 {
 		o.Nodes = 3
 	}
