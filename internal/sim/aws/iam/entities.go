@@ -75,12 +75,7 @@ func (s *Service) tagPolicy(_ context.Context, _ wire.Caller, in *TagPolicyInput
 	if err != nil {
 		return nil, err
 	}
-	tags, err := checkTags(p.Tags, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	p.Tags = tags
-	return &Nothing{}, nil
+	return addTags(&p.Tags, in.Tags)
 }
 
 // UntagPolicyInput takes tags off a managed policy.
@@ -94,8 +89,7 @@ func (s *Service) untagPolicy(_ context.Context, _ wire.Caller, in *UntagPolicyI
 	if err != nil {
 		return nil, err
 	}
-	p.Tags = p.Tags.Without(in.TagKeys...)
-	return &Nothing{}, nil
+	return dropTags(&p.Tags, in.TagKeys)
 }
 
 func (s *Service) listPolicyTags(_ context.Context, _ wire.Caller, in *PolicyPageInput) (*TagsOutput, error) {

@@ -230,12 +230,7 @@ func (s *Service) tagProvider(_ context.Context, _ wire.Caller, in *TagProviderI
 	if err != nil {
 		return nil, err
 	}
-	tags, err := checkTags(p.Tags, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	p.Tags = tags
-	return &Nothing{}, nil
+	return addTags(&p.Tags, in.Tags)
 }
 
 // UntagProviderInput takes tags off a provider.
@@ -249,8 +244,7 @@ func (s *Service) untagProvider(_ context.Context, _ wire.Caller, in *UntagProvi
 	if err != nil {
 		return nil, err
 	}
-	p.Tags = p.Tags.Without(in.TagKeys...)
-	return &Nothing{}, nil
+	return dropTags(&p.Tags, in.TagKeys)
 }
 
 // ListProviderTagsInput asks for a provider's tags.

@@ -227,12 +227,7 @@ func (s *Service) tagInstanceProfile(_ context.Context, _ wire.Caller, in *TagIn
 	if err != nil {
 		return nil, err
 	}
-	tags, err := checkTags(p.Tags, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	p.Tags = tags
-	return &Nothing{}, nil
+	return addTags(&p.Tags, in.Tags)
 }
 
 // UntagInstanceProfileInput takes tags off an instance profile.
@@ -246,8 +241,7 @@ func (s *Service) untagInstanceProfile(_ context.Context, _ wire.Caller, in *Unt
 	if err != nil {
 		return nil, err
 	}
-	p.Tags = p.Tags.Without(in.TagKeys...)
-	return &Nothing{}, nil
+	return dropTags(&p.Tags, in.TagKeys)
 }
 
 // ListInstanceProfileTagsInput asks for an instance profile's tags.

@@ -18,12 +18,7 @@ func (s *Service) tagRole(_ context.Context, _ wire.Caller, in *TagRoleInput) (*
 	if err != nil {
 		return nil, err
 	}
-	tags, err := checkTags(r.Tags, in.Tags)
-	if err != nil {
-		return nil, err
-	}
-	r.Tags = tags
-	return &Nothing{}, nil
+	return addTags(&r.Tags, in.Tags)
 }
 
 // UntagRoleInput takes tags off a role.
@@ -37,8 +32,7 @@ func (s *Service) untagRole(_ context.Context, _ wire.Caller, in *UntagRoleInput
 	if err != nil {
 		return nil, err
 	}
-	r.Tags = r.Tags.Without(in.TagKeys...)
-	return &Nothing{}, nil
+	return dropTags(&r.Tags, in.TagKeys)
 }
 
 // ListRoleTagsInput asks for a role's tags.
@@ -59,6 +53,21 @@ func (s *Service) listRoleTags(_ context.Context, _ wire.Caller, in *ListRoleTag
 		return nil, err
 	}
 	return tagsPage(r.Tags, in.Page)
+}
+
+// addTags and dropTags are the end of every tag operation: AWS changes all of the tags that were asked for, or none.
+func addTags(tags *world.Tags, add []Tag) (*Nothing, error) {
+	next, err := checkTags(*tags, add)
+	if err != nil {
+		return nil, err
+	}
+	*tags = next
+	return &Nothing{}, nil
+}
+
+func dropTags(tags *world.Tags, keys []string) (*Nothing, error) {
+	*tags = tags.Without(keys...)
+	return &Nothing{}, nil
 }
 
 func tagsPage(tags world.Tags, p Page) (*TagsOutput, error) {
