@@ -40,17 +40,19 @@ nodeGroups:
   taints: [{key: dedicated, value: own, effect: NoSchedule}]
 `
 
+const upgradeFile = `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: rise, region: us-west-2, version: "1.34"}
+managedNodeGroups:
+- {name: managed, instanceType: m5.large, minSize: 1, maxSize: 4, desiredCapacity: 2}
+`
+
 // TestEksctlRoundTrip takes the unmodified eksctl CLI through the life of a cluster. What eksctl says is checked against what
 // AWS and Kubernetes say. eksctl itself waits 20 to 30 seconds between looks, whatever the lab's speed, so steps that do not
-// meet each other run at the same time.
+// meet each other run at the same time, and the upgrade has a cluster and a lab of its own.
 func TestEksctlRoundTrip(t *testing.T) {
 	t.Parallel()
-	lab := labtest.Start(t, labtest.Options{Speed: 120})
-	p := newPrograms(t, lab, "trip")
-	file := filepath.Join(t.TempDir(), "cluster.yaml")
-	if err := os.WriteFile(file, []byte(clusterFile), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	p, file := newTrip(t, "trip", clusterFile)
 	if !t.Run("create cluster", func(t *testing.T) { createCluster(t, p, file) }) {
 		return
 	}
@@ -63,8 +65,26 @@ func TestEksctlRoundTrip(t *testing.T) {
 		group.Go(func() { t.Run(name, func(t *testing.T) { step(t, p) }) })
 	}
 	group.Wait()
-	t.Run("upgrade", func(t *testing.T) { upgrade(t, p) })
 	t.Run("delete cluster", func(t *testing.T) { deleteCluster(t, p, file) })
+}
+
+// TestEksctlUpgrade raises a cluster and its nodegroup by a minor version with the unmodified eksctl CLI.
+func TestEksctlUpgrade(t *testing.T) {
+	t.Parallel()
+	p, file := newTrip(t, "rise", upgradeFile)
+	p.says(t, `EKS cluster "rise" in "us-west-2" region is ready`, "create", "cluster", "-f", file)
+	upgrade(t, p)
+	deleteCluster(t, p, file)
+}
+
+func newTrip(t *testing.T, cluster, config string) (p *programs, file string) {
+	t.Helper()
+	p = newPrograms(t, labtest.Start(t, labtest.Options{Speed: 120}), cluster)
+	file = filepath.Join(t.TempDir(), "cluster.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p, file
 }
 
 func createCluster(t *testing.T, p *programs, file string) {
@@ -240,15 +260,15 @@ func podIdentity(t *testing.T, p *programs) {
 }
 
 func upgrade(t *testing.T, p *programs) {
-	p.says(t, `cluster "trip" control plane has been upgraded to version "1.35"`, "upgrade", "cluster", "--name", "trip", "--version", "1.35", "--approve")
-	if got := p.text(t, "eks", "describe-cluster", "--name", "trip", "--query", "cluster.version"); !slices.Equal(got, []string{"1.35"}) {
+	p.says(t, `cluster "rise" control plane has been upgraded to version "1.35"`, "upgrade", "cluster", "--name", p.cluster, "--version", "1.35", "--approve")
+	if got := p.text(t, "eks", "describe-cluster", "--name", p.cluster, "--query", "cluster.version"); !slices.Equal(got, []string{"1.35"}) {
 		t.Errorf("the cluster's version is %v", got)
 	}
 	if got := p.kubectl(t, "get", "--raw", "/version"); !strings.Contains(got, `"minor": "35"`) {
 		t.Errorf("the API server says %s", got)
 	}
-	p.says(t, "nodegroup successfully upgraded", "upgrade", "nodegroup", "--cluster", "trip", "--name", "managed", "--kubernetes-version", "1.35")
-	if got := p.text(t, "eks", "describe-nodegroup", "--cluster-name", "trip", "--nodegroup-name", "managed", "--query", "nodegroup.[version,status]"); !slices.Equal(got, []string{"1.35", "ACTIVE"}) {
+	p.says(t, "nodegroup successfully upgraded", "upgrade", "nodegroup", "--cluster", p.cluster, "--name", "managed", "--kubernetes-version", "1.35")
+	if got := p.text(t, "eks", "describe-nodegroup", "--cluster-name", p.cluster, "--nodegroup-name", "managed", "--query", "nodegroup.[version,status]"); !slices.Equal(got, []string{"1.35", "ACTIVE"}) {
 		t.Errorf("the node group is %v", got)
 	}
 	versions := strings.Fields(p.kubectl(t, "get", "nodes", "-l", "eks.amazonaws.com/nodegroup=managed", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"))
@@ -259,7 +279,7 @@ func upgrade(t *testing.T, p *programs) {
 
 func deleteCluster(t *testing.T, p *programs, file string) {
 	p.says(t, "all cluster resources were deleted", "delete", "cluster", "-f", file, "--wait", "--disable-nodegroup-eviction")
-	p.refused(t, "ResourceNotFoundException", "eks", "describe-cluster", "--name", "trip")
+	p.refused(t, "ResourceNotFoundException", "eks", "describe-cluster", "--name", p.cluster)
 	for what, args := range map[string][]string{
 		"stacks":     {"cloudformation", "list-stacks", "--query", "StackSummaries[?StackStatus!='DELETE_COMPLETE'].StackName"},
 		"instances":  {"ec2", "describe-instances", "--filters", "Name=instance-state-name,Values=pending,running,stopping,shutting-down", "--query", "Reservations[].Instances[].InstanceId"},
