@@ -46,12 +46,18 @@ demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHEC
 lint: ## vet, golangci-lint, formatting
 	@hack/lint.sh $(BIN)
 
+# Tests side by side would each compile the same packages for the race detector.
+.PHONY: race
+race: lab
+	CGO_ENABLED=1 $(GO) build -race ./...
+	CGO_ENABLED=1 $(GO) -C lab build -race ./...
+
 .PHONY: unit
-unit: lab ## tests of the root module, race detector on, shuffled
+unit: race ## tests of the root module, race detector on, shuffled
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: e2e
-e2e: build lab ## tests of the lab and of the whole product on it
+e2e: build race ## tests of the lab and of the whole product on it
 	CGO_ENABLED=1 $(GO) -C lab test -race -shuffle=on -parallel 8 -timeout 30m ./...
 
 .PHONY: image
