@@ -1,6 +1,9 @@
 package stack_test
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,9 +68,22 @@ func kindOf(t *testing.T, file string) string {
 // diff, with each of its components too, and is pruned without remains.
 func TestBases(t *testing.T) {
 	t.Parallel()
-	c := stack.Start(t, stack.Options{Nodes: 6, Standins: []site.Standin{{Image: "aws-load-balancer-controller"}}})
+	// An aggregated API that is there and offers nothing; TestMonitoring runs the real one.
+	custom := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"custom.metrics.k8s.io/v1beta2","resources":[]}`)
+	}))
+	t.Cleanup(custom.Close)
+	c := stack.Start(t, stack.Options{Nodes: 6, Standins: []site.Standin{
+		{Image: "aws-load-balancer-controller"}, {Image: "prometheus-adapter", Address: custom.Listener.Addr().String()},
+	}})
 	for _, b := range bases(t) {
 		t.Run(strings.ReplaceAll(b.path, "/", "-"), func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					c.Forget(t, b.path)
+				}
+			})
 			var always []string
 			if slices.Contains(b.components, "cluster-facts") {
 				always = []string{"cluster-facts"}
