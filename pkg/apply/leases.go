@@ -108,7 +108,7 @@ func (t *term) win(ctx context.Context) error {
 			return err
 		}
 		// Processes that start together should not move in step, or the first takes every cluster.
-		pause := time.NewTimer(retryTime/2 + rand.N(retryTime/2))
+		pause := time.NewTimer(retryTime/2 + rand.N(retryTime/2)) //nolint:gosec // it spreads, it hides nothing
 		select {
 		case <-ctx.Done():
 		case <-pause.C:
@@ -217,12 +217,18 @@ func (t *term) claim(ctx context.Context, lease *coordinationv1.Lease) (bool, er
 
 // release gives the lease back, so that the next holder need not wait until it expires. Failing is no harm.
 func (t *term) release(ctx context.Context) {
-	lease, nobody := t.lease.DeepCopy(), ""
-	lease.Spec.HolderIdentity = &nobody
-	if _, err := t.attempt(ctx, retryTime, func(ctx context.Context) (bool, error) {
-		_, err := t.store.put(ctx, lease)
+	_, err := t.attempt(ctx, retryTime, func(ctx context.Context) (bool, error) {
+		// It is read again, since the answer to the last renewal may have been lost.
+		lease, err := t.store.get(ctx, t.name)
+		if err != nil || lease == nil || lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity != t.holder {
+			return false, err
+		}
+		nobody := ""
+		lease.Spec.HolderIdentity = &nobody
+		_, err = t.store.put(ctx, lease)
 		return false, err
-	}); err != nil {
+	})
+	if err != nil {
 		t.log.Warn("giving the lease back", "cluster", t.cluster, "error", err)
 	}
 }

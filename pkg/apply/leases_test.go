@@ -323,3 +323,19 @@ func TestLeasesInACluster(t *testing.T) {
 		t.Errorf("the lease is left as %+v", lease)
 	}
 }
+
+// TestLeaseIsGivenBackAfterALostAnswer: the renewal was stored, and the holder does not know.
+func TestLeaseIsGivenBackAfterALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		a := s.enter("a", 0)
+		s.want("a", retryTime-time.Second)
+		a.client.breaks(false, true, nil)
+		time.Sleep(retryTime + time.Second) // the renewal is stored, and waits for its answer until its time is over
+		a.client.breaks(false, false, nil)
+		b := s.enter("b", 0)
+		a.leave()
+		s.want("b", retryTime)
+		b.leave()
+	})
+}
