@@ -32,11 +32,15 @@ lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
 
 .PHONY: generate
 CRDS ?= $(ROOT)/addons/kube-prometheus/crds
-generate: ## write what is generated: the CRDs of addons/kube-prometheus
+generate: ## write what is generated: the CRDs of addons/
 	$(GO) -C lab/tools/controller-gen tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
 		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1 \
 		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1 \
 		output:crd:dir=$(CRDS)
+	$(GO) -C lab/tools/karpenter-crds tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
+		paths=sigs.k8s.io/karpenter/pkg/apis/v1 paths=sigs.k8s.io/karpenter/pkg/apis/v1alpha1 \
+		paths=github.com/aws/karpenter-provider-aws/pkg/apis/v1 \
+		output:crd:dir=$(ROOT)/addons/karpenter/crds
 
 .PHONY: demo
 demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)

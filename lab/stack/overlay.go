@@ -143,6 +143,16 @@ func (o *Overlay) Remove(t testing.TB) {
 	}
 }
 
+// Forget takes an overlay out of git and lets the cluster follow as far as it does, so that what failed of one is not in the way of
+// the next.
+func (c *Cluster) Forget(t testing.TB, name string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.repository.remove(t, clusterFolder+"/"+name)
+	c.repository.reconcile(t, false)
+}
+
 // wholeStack is the part-of label that all addons share.
 const wholeStack = "self-driving-stack"
 

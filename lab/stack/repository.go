@@ -42,7 +42,7 @@ addonsConfig: {autoApplyPodIdentityAssociations: true}
 
 // A test removes whole overlays at once.
 const policy = `prune: {maxShare: 1, maxCount: 10000}
-timeouts: {ready: 2m}
+timeouts: {ready: 5m}
 `
 
 func newRepository(t testing.TB, c *Cluster) *repository {
@@ -99,7 +99,7 @@ func (r *repository) remove(t testing.TB, name string) {
 func (r *repository) reconcile(t testing.TB, preview bool) run.Record {
 	t.Helper()
 	r.pass++
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*Patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 4*Patience)
 	defer cancel()
 	snapshot := gitops.Snapshot{Revision: gitops.Revision{Hash: fmt.Sprintf("%040x", r.pass)}, Files: os.DirFS(r.dir)}
 	clusters, err := r.engine.Renderer.Clusters(ctx, snapshot)
