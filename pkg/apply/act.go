@@ -124,6 +124,9 @@ func allowed(ch plan.Change, d decision) *gitops.Error {
 	if len(d.replace) > 0 && ch.Action != plan.Replace {
 		return gitops.Errorf(gitops.Immutable, "%s", d.replace[0])
 	}
+	if d.keeper != "" && ch.Approved == nil {
+		return gitops.Errorf(gitops.Foreign, "it is kept by %s", d.keeper)
+	}
 	if len(d.conflicts) > 0 && ch.Approved == nil {
 		return gitops.Errorf(gitops.ApplyConflict, "%s is owned by %s", d.conflicts[0].Path, d.conflicts[0].Owner)
 	}

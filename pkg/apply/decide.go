@@ -26,8 +26,10 @@ type decision struct {
 	skipped   []gitops.Skipped
 	conflicts []gitops.Conflict
 	// replace says why it cannot be changed in place.
-	replace   []string
-	owners    map[string]gitops.Owner
+	replace []string
+	owners  map[string]gitops.Owner
+	// keeper is another tool that applies the object, which is not ours yet.
+	keeper    string
 	predicted bool
 	needs     []gitops.Ref
 	// promise are our fields as they would be stored: the answer to the real apply must hold the same.
@@ -118,9 +120,9 @@ func (c *Cluster) decideCreate(ctx context.Context, p *pass, w want, same compar
 // decideUpdate asks for the outcome of a change of a live object, and tells at which version the server looked at it; "" when
 // it did not get that far.
 func (c *Cluster) decideUpdate(ctx context.Context, p *pass, w want, live *unstructured.Unstructured, managed []manager, same comparison) (decision, string) {
-	d := decision{send: w.payload}
+	d := decision{send: w.payload, keeper: c.keeper(live, managed, same.fields)}
 	next, err := p.link.patch(ctx, w, d.send, false, true)
-	if rulings := c.rule(err, managed); rulings != nil {
+	if rulings := c.rule(err, managed, d.keeper != ""); rulings != nil {
 		d.skipped, d.conflicts, d.force = rulings.skipped, rulings.conflicts, true
 		if same.desired != nil {
 			d.send = without(w, same.desired, rulings.leave)
@@ -177,8 +179,8 @@ type rulings struct {
 }
 
 // rule decides about conflicts; nil when err is not about conflicts. The server names the fields in structured causes; who
-// owns them is read from managedFields, not from words.
-func (c *Cluster) rule(err error, managed []manager) *rulings {
+// owns them is read from managedFields, not from words. Adopting an object means taking it whole: nothing is left to who kept it.
+func (c *Cluster) rule(err error, managed []manager, adopting bool) *rulings {
 	causes := conflictFields(err)
 	if len(causes) == 0 {
 		return nil
@@ -196,9 +198,9 @@ func (c *Cluster) rule(err error, managed []manager) *rulings {
 			}
 			found = true
 			text := pathText(path)
-			switch verdict(c.rules, m, text).Verdict {
-			case Take:
-			case Leave:
+			switch v := verdict(c.rules, m, text).Verdict; {
+			case v == Take:
+			case v == Leave && !(adopting && keeps(m)):
 				out.leave.Insert(path)
 				out.skipped = append(out.skipped, gitops.Skipped{Path: text, Owner: m.Manager, Why: leaveWhy(m)})
 			default:

@@ -65,7 +65,7 @@ func (p *pass) known(set string) bool {
 func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructured, d decision) {
 	o := gitops.Observation{
 		Next: d.next, Predicted: d.predicted, Replace: d.replace, Owners: d.owners, Skipped: d.skipped, Conflicts: d.conflicts,
-		Needs: d.needs, From: w.item.From, Spec: w.item.Spec,
+		Keeper: d.keeper, Needs: d.needs, From: w.item.From, Spec: w.item.Spec,
 	}
 	if d.err != nil {
 		e := *d.err

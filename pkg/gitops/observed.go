@@ -34,6 +34,9 @@ type Observation struct {
 	Skipped []Skipped
 	// Conflicts are fields another manager owns that apply would have to take by force; they hold the change.
 	Conflicts []Conflict
+	// Keeper is another tool that applies the live thing, which is not ours yet ("an EKS addon (field manager eks)"): taking it
+	// over waits for a person.
+	Keeper string
 	// Needs are refs that must be ready before this one is applied, beyond those inferred from its content.
 	Needs []Ref
 	// From is where git says so; for a deletion, zero.

@@ -91,7 +91,7 @@ func Explanations() []Explanation {
 		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount"},
 		{Unreachable, "AWS or the API server cannot be reached", "It is retried with backoff; nothing is deleted.", "check the network, endpoint and credentials"},
 		{Throttled, "AWS or the API server asked to slow down", "It is retried with backoff.", "nothing; raise the interval if it persists"},
-		{Foreign, "the name belongs to something this tool did not make", "It is never touched.", "choose another name, or adopt it explicitly"},
+		{Foreign, "the name belongs to something this tool did not make", "It is never touched.", "choose another name, stop the tool that keeps it, or approve the takeover where diff holds it: reconciler approve PLAN-ID"},
 		{KindMissing, "the API server does not know the kind", "No CustomResourceDefinition for it is live or in git.", "add the CRD to an overlay, or fix apiVersion and kind"},
 		{Cycle, "objects wait for each other", "None of them can be applied first.", "break the cycle at one of the named edges"},
 		{Immutable, "a field cannot be changed on a live object", "It is planned as a replacement where that is safe, and refused otherwise.", "revert the field, or approve the replacement"},

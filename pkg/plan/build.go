@@ -90,11 +90,14 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	return c, true
 }
 
-// hold holds what nobody may apply now: all of a cluster whose policy is not known, and fields that others own.
+// hold holds what nobody may apply now: all of a cluster whose policy is not known, things that another tool keeps, and fields
+// that others own.
 func (b *builder) hold(c *Change, o gitops.Observation) {
 	switch {
 	case b.wall.lawless != nil && c.Action != Wait:
 		c.Hold = &Hold{Reason: gitops.PolicyInvalid, Why: "the policy or an approval of the cluster cannot be read"}
+	case c.Hold == nil && o.Keeper != "":
+		c.Hold = &Hold{Reason: gitops.Foreign, Why: "it is kept by " + o.Keeper, Approvable: true}
 	case c.Hold == nil:
 		c.Hold = conflictHold(o.Conflicts)
 	}
