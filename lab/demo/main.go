@@ -23,7 +23,7 @@ func main() {
 	speed := flag.Int("speed", 40, "how many times faster than life AWS is")
 	dir := flag.String("dir", "../.demo", "folder for all state")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := tell(ctx, *dir, *speed, *check)
 	stop()
 	if err != nil {

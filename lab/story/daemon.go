@@ -116,7 +116,7 @@ func trouble(r run.Record) string {
 func Changed(records []run.Record, what func(run.Record, plan.Change) bool) (run.Record, plan.Change, bool) {
 	for _, r := range records {
 		for _, c := range r.Plan.Changes {
-			if res, ok := r.Result(c.ID); ok && res.State == run.Done && what(r, c) {
+			if res, ok := r.Result(c.ID); ok && (res.State == run.Done || res.State == run.Applied) && what(r, c) {
 				return r, c, true
 			}
 		}

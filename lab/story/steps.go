@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eks-gitops/reconciler/lab/process"
@@ -64,15 +65,19 @@ func create(ctx context.Context, s *Story) error {
 	return err
 }
 
-// nodes checks how many Ready nodes the nodegroups have.
+// nodes waits until the nodegroups have so many Ready nodes: a pass may end when AWS accepted a change.
 func nodes(ctx context.Context, s *Story, c *Cluster, want map[string]int) error {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
 	for group, count := range want {
-		got, err := c.Nodes(ctx, group)
+		var got []corev1.Node
+		err := process.Poll(ctx, 300*time.Millisecond, fmt.Sprintf("nodegroup %s to have %d ready nodes", group, count), func(ctx context.Context) (bool, error) {
+			var err error
+			got, err = c.Nodes(ctx, group)
+			return len(got) == count, err
+		})
 		if err != nil {
-			return err
-		}
-		if len(got) != count {
-			return fmt.Errorf("nodegroup %s has %d ready nodes, want %d", group, len(got), count)
+			return fmt.Errorf("%w: it has %d", err, len(got))
 		}
 		for _, n := range got {
 			s.Say("node %s (%s) is Ready: %s", n.Name, group, n.Labels["node.kubernetes.io/instance-type"])
