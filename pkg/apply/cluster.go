@@ -56,8 +56,8 @@ type Cluster struct {
 	replacing map[key]string
 	// strays are inventory entries that were looked at and found not to be ours any more.
 	strays map[gitops.Ref]bool
-	// last are the observations' kinds by ref, for Ready.
-	last map[gitops.Ref]want
+	// overlays are those that git has anything in, as of the last look.
+	overlays map[string]bool
 }
 
 // New makes a Cluster. It performs no I/O. Close releases what it keeps open.
@@ -84,7 +84,7 @@ func (c *Cluster) reset() {
 	c.memo = newMemo()
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
-	c.strays, c.last = map[gitops.Ref]bool{}, map[gitops.Ref]want{}
+	c.strays, c.overlays = map[gitops.Ref]bool{}, map[string]bool{}
 }
 
 // Close ends the watches and connections. The Cluster may be used again afterwards.

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -299,14 +300,15 @@ func (c *Cluster) settlePass(p *pass) {
 			}
 		}
 	}
+	maps.DeleteFunc(c.promised, func(k key, _ promise) bool { _, wanted := p.wants[k]; return !wanted })
 	for ref := range c.strays {
 		if _, booked := p.inv[ref]; !booked {
 			delete(c.strays, ref)
 		}
 	}
-	c.last = make(map[gitops.Ref]want, len(p.wants))
+	c.overlays = map[string]bool{}
 	for _, w := range p.wants {
-		c.last[w.ref] = w
+		c.overlays[w.item.From.Overlay] = true
 	}
 }
 

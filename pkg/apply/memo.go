@@ -39,6 +39,9 @@ func (m *memo) find(w want, live *unstructured.Unstructured, types string) (deci
 	if !ok || e.desired != w.digest || e.types != types || e.uid != string(live.GetUID()) {
 		return decision{}, false
 	}
+	if e.decision.local {
+		e.decision.send = w.payload
+	}
 	if e.version == live.GetResourceVersion() {
 		return e.decision, true
 	}
@@ -61,7 +64,9 @@ func (m *memo) keep(w want, live *unstructured.Unstructured, types string, d dec
 		return
 	}
 	e := entry{desired: w.digest, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), decision: d}
-	if !d.local {
+	if d.local {
+		e.decision.send = nil // it is the payload, which find is given anew: no copy of git is kept for what is as git says
+	} else {
 		e.content = content(live)
 	}
 	m.mu.Lock()

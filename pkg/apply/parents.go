@@ -93,7 +93,7 @@ func (c *Cluster) retire(ctx context.Context, l *link) {
 	c.mu.Lock()
 	var idle []parent
 	for overlay, set := range c.sets {
-		if !c.desired(overlay) {
+		if !c.overlays[overlay] {
 			idle = append(idle, set.clone())
 		}
 	}
@@ -103,16 +103,6 @@ func (c *Cluster) retire(ctx context.Context, l *link) {
 			c.Log.Debug("keeping an empty set", "overlay", set.overlay, "error", failure(err, gitops.ApplyFailed, scrubber{}))
 		}
 	}
-}
-
-// desired reports whether git has anything in an overlay, as of the last look. The caller holds mu.
-func (c *Cluster) desired(overlay string) bool {
-	for _, w := range c.last {
-		if w.item.From.Overlay == overlay {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *Cluster) retireSet(ctx context.Context, l *link, set parent) error {

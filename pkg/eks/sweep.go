@@ -36,6 +36,7 @@ func (c *Cloud) sweep(ctx context.Context, cfg *Config) (*world, error) {
 		return nil, err
 	}
 	w.Cluster = cluster
+	c.forgetTemplates(w)
 	if err := c.readInside(ctx, cfg, w); err != nil {
 		return nil, err
 	}

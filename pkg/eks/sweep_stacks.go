@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -148,6 +149,17 @@ func (c *Cloud) template(ctx context.Context, s cfntypes.Stack) (gitops.Tree, er
 	c.templates[key] = t
 	c.mu.Unlock()
 	return t, nil
+}
+
+// forgetTemplates drops what was read of stacks that are gone or were updated since.
+func (c *Cloud) forgetTemplates(w *world) {
+	current := map[string]bool{}
+	for _, s := range w.Stacks {
+		current[stackVersion(s)] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.templates, func(version string, _ gitops.Tree) bool { return !current[version] })
 }
 
 // stackFailure finds the first thing that went wrong in the stack's last operation.
