@@ -30,17 +30,20 @@ build: ## build the reconciler
 lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
 	@hack/lab.sh $(BIN)
 
-.PHONY: generate
-CRDS ?= $(ROOT)/addons/kube-prometheus/crds
-generate: ## write what is generated: the CRDs of addons/
-	$(GO) -C lab/tools/controller-gen tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
-		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1 \
-		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1 \
-		output:crd:dir=$(CRDS)
+.PHONY: generate crds
+generate: crds ## write what is generated: the CRDs of addons/ and the table in addons/README.md
 	$(GO) -C lab/tools/karpenter-crds tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
 		paths=sigs.k8s.io/karpenter/pkg/apis/v1 paths=sigs.k8s.io/karpenter/pkg/apis/v1alpha1 \
 		paths=github.com/aws/karpenter-provider-aws/pkg/apis/v1 \
 		output:crd:dir=$(ROOT)/addons/karpenter/crds
+	$(GO) -C lab test ./stack -run '^TestMatrix$$' -update
+
+CRDS ?= $(ROOT)/addons/kube-prometheus/crds
+crds:
+	$(GO) -C lab/tools/controller-gen tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
+		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1 \
+		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1 \
+		output:crd:dir=$(CRDS)
 
 .PHONY: demo
 demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)

@@ -3,7 +3,6 @@ package stack
 import (
 	"context"
 	"fmt"
-	"path"
 	"strings"
 	"testing"
 
@@ -24,15 +23,7 @@ type Overlay struct {
 // checks that the second diff is empty. Called again for the same base it changes the components.
 func (c *Cluster) Base(t testing.TB, base string, components ...string) *Overlay {
 	t.Helper()
-	up := strings.Repeat("../", strings.Count(clusterFolder+"/"+base, "/")+1)
-	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - " + up + base + "\n"
-	for i, component := range components {
-		if i == 0 {
-			text += "components:\n"
-		}
-		text += "  - " + path.Join(up+base, component) + "\n"
-	}
-	return c.Overlay(t, base, text)
+	return c.Overlay(t, base, including(base, components))
 }
 
 // Overlay applies a kustomization as clusters/lab/NAME, waits until everything is Ready and checks that the second diff is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eks-gitops/reconciler/lab/controlplane"
 	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -47,6 +49,18 @@ timeouts: {ready: 5m}
 
 func newRepository(t testing.TB, c *Cluster) *repository {
 	t.Helper()
+	r := offline(t, c.Plane.DNS(), c.Plane.Version())
+	r.objects = apply.New(apply.Options{
+		Cluster: clusterName, Watch: true, Now: time.Now,
+		Access: func(context.Context) (apply.Access, error) { return apply.Access{Kubeconfig: c.AdminFile}, nil },
+	})
+	t.Cleanup(r.objects.Close)
+	return r
+}
+
+// offline is a repository that renders, and knows no cluster.
+func offline(t testing.TB, dns, version string) *repository {
+	t.Helper()
 	r := &repository{dir: t.TempDir()}
 	for _, part := range []string{"addons", "apps"} {
 		if err := os.CopyFS(filepath.Join(r.dir, part), os.DirFS(filepath.Join(Root(t), part))); err != nil {
@@ -55,16 +69,33 @@ func newRepository(t testing.TB, c *Cluster) *repository {
 	}
 	r.write(t, clusterFolder+"/cluster.yaml", clusterConfig)
 	r.write(t, clusterFolder+"/reconcile.yaml", policy)
-	r.ground = ground{facts: facts(t, r.dir, c.Plane.DNS(), c.Plane.Version())}
-	r.objects = apply.New(apply.Options{
-		Cluster: clusterName, Watch: true, Now: time.Now,
-		Access: func(context.Context) (apply.Access, error) { return apply.Access{Kubeconfig: c.AdminFile}, nil },
-	})
-	t.Cleanup(r.objects.Close)
+	r.ground = ground{facts: facts(t, r.dir, dns, version)}
 	r.engine = engine.New(engine.Options{
 		Renderer: render.New(render.Options{}), Ledger: ledger.New(ledger.Memory(), ledger.Options{}), Sink: run.Sinks{}, Now: time.Now, Zone: time.LoadLocation,
 	})
 	return r
+}
+
+// Render renders a base with components of it for a cluster of the newest minor, without a cluster.
+func Render(t testing.TB, base string, components ...string) []gitops.Item {
+	t.Helper()
+	minors := controlplane.Minors()
+	r := offline(t, "10.100.0.10", minors[len(minors)-1])
+	r.write(t, clusterFolder+"/"+base+"/kustomization.yaml", including(base, components))
+	return r.rendered(t, base)
+}
+
+// including is the kustomization of an overlay that takes a base and components of it.
+func including(base string, components []string) string {
+	up := strings.Repeat("../", strings.Count(clusterFolder+"/"+base, "/")+1)
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - " + up + base + "\n"
+	for i, component := range components {
+		if i == 0 {
+			text += "components:\n"
+		}
+		text += "  - " + path.Join(up+base, component) + "\n"
+	}
+	return text
 }
 
 // Root is the repository's folder.
