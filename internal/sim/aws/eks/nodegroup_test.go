@@ -1,6 +1,7 @@
 package eks_test
 
 import (
+	"encoding/base64"
 	"maps"
 	"slices"
 	"testing"
@@ -101,6 +102,27 @@ func TestCreateNodegroupBringsUpNodes(t *testing.T) {
 	must(t, err)
 	if *entries.AccessEntry.Type != "EC2_LINUX" || !slices.Equal(entries.AccessEntry.KubernetesGroups, []string{"system:nodes"}) {
 		t.Errorf("access entry of the nodes is %+v", entries.AccessEntry)
+	}
+}
+
+// TestUsersMaxPodsStand: how many pods a node may hold is for the user's part of the user data to say.
+func TestUsersMaxPodsStand(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t)
+	a.cluster("c1")
+	data := "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/node.eks.aws\r\n\r\n" +
+		"apiVersion: node.eks.aws/v1alpha1\nkind: NodeConfig\nspec:\n  kubelet:\n    config:\n      maxPods: 110\n\r\n--b--\r\n"
+	a.within(func() {
+		_, err := a.ec2.CreateLaunchTemplate(t.Context(), wire.Caller{}, &ec2.CreateLaunchTemplateInput{
+			LaunchTemplateName: "many", LaunchTemplateData: ec2.TemplateData{UserData: base64.StdEncoding.EncodeToString([]byte(data))},
+		})
+		must(t, err)
+	})
+	a.nodegroup("ng", 1, func(in *awseks.CreateNodegroupInput) {
+		in.LaunchTemplate = &types.LaunchTemplateSpecification{Name: sdk.String("many")}
+	})
+	if n := a.machines()[0]; n.MaxPods != 110 || n.Cluster != "c1" {
+		t.Errorf("a node of %s has room for %d pods, want 110 of c1", n.Cluster, n.MaxPods)
 	}
 }
 

@@ -19,7 +19,11 @@ func (s *Service) userData(c *clusterRecord, g *nodegroupRecord, own OwnTemplate
 	labels := nodeLabels(g)
 	switch kind.UserData {
 	case catalog.NodeConfig:
-		return joinParts(user.UserData, s.nodeConfig(c, g, labels, machine.MaxPods))
+		parts, err := mimeParts(user.UserData)
+		if err != nil {
+			return "", err
+		}
+		return joinParts(parts, s.nodeConfig(c, g, labels, maxPods(parts, machine))), nil
 	case catalog.Settings:
 		return s.bottlerocket(c, g, labels, user)
 	case catalog.PowerShell:
@@ -29,19 +33,24 @@ func (s *Service) userData(c *clusterRecord, g *nodegroupRecord, own OwnTemplate
 	return "", fmt.Errorf("writing user data: none is known for AMI type %s", g.Nodegroup.AMIType)
 }
 
-// joinParts puts EKS's configuration after the user's own parts.
-func joinParts(own, config string) (string, error) {
-	parts, err := mimeParts(own)
-	if err != nil {
-		return "", err
+// maxPods is the number that EKS writes for a machine, or 0 for none: one that the user's parts give stands on the nodes
+// (eksctl's integration test "maxPods is set correctly for AL2023 nodegroups").
+func maxPods(parts []string, m Machine) int {
+	if slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(part, "maxPods:") }) {
+		return 0
 	}
+	return m.MaxPods
+}
+
+// joinParts puts EKS's configuration after the user's own parts.
+func joinParts(parts []string, config string) string {
 	var b strings.Builder
 	b.WriteString("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"//\"\n\n")
 	for _, p := range parts {
 		b.WriteString("--//\n" + p + "\n")
 	}
 	b.WriteString("--//\nContent-Type: application/node.eks.aws\n\n" + config + "\n--//--\n")
-	return base64.StdEncoding.EncodeToString([]byte(b.String())), nil
+	return base64.StdEncoding.EncodeToString([]byte(b.String()))
 }
 
 func firstOf(values ...string) string {
