@@ -91,7 +91,11 @@ func (a *app) findPlan(ctx context.Context, f *fleet, id string) (gitops.Cluster
 		if strings.HasPrefix(string(r.Plan.ID), id) && id != "" {
 			return f.clusters[i], r.Plan, nil
 		}
-		seen = append(seen, fmt.Sprintf("%s has %s", f.clusters[i].Name, r.Plan.ID.Short()))
+		had := fmt.Sprintf("%s has %s", f.clusters[i].Name, r.Plan.ID.Short())
+		if !r.Plan.Complete {
+			had += " (incomplete)"
+		}
+		seen = append(seen, had)
 	}
 	err = errors.Join(err, fmt.Errorf("approving %s: no cluster has a plan of this id now: %s\n  try: reconciler diff", id, strings.Join(seen, ", ")))
 	return gitops.Cluster{}, plan.Plan{}, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -36,18 +37,16 @@ func (a *app) diff(ctx context.Context, args []string) error {
 		j.Preview = true
 		return f.engine.RunOnce(ctx, j)
 	})
-	if err != nil {
-		return err
-	}
-	plans := make([]plan.Plan, 0, len(records))
+	// One cluster's trouble keeps no other's plan from being shown.
+	var plans []plan.Plan
 	for _, r := range records {
-		plans = append(plans, r.Plan)
+		if r.Plan.ID != "" {
+			plans = append(plans, r.Plan)
+		}
 	}
-	text, err := view.Plans(format, a.viewOptions(), plans...)
-	if err != nil {
-		return err
-	}
-	if _, err := a.stdout.Write(text); err != nil {
+	text, failed := view.Plans(format, a.viewOptions(), plans...)
+	_, written := a.stdout.Write(text)
+	if err := errors.Join(err, failed, written); err != nil {
 		return err
 	}
 	return code(view.Exit(plans...))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,17 @@ func (a *app) location() (string, error) {
 			return "", fmt.Errorf("finding the repository: neither %s nor a folder above it is a git checkout or has a clusters folder\n  try: reconciler -C FOLDER-OR-URL", start)
 		}
 	}
+}
+
+// unmatched are the arguments that select none of the folders.
+func unmatched(args, folders []string) []string {
+	var out []string
+	for _, arg := range args {
+		if !slices.ContainsFunc(folders, picker([]string{arg})) {
+			out = append(out, arg)
+		}
+	}
+	return out
 }
 
 // picker tells which cluster folders the arguments select: a folder as in git ("clusters/dev"), a path from the working

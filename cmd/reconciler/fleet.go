@@ -78,13 +78,16 @@ func (f *fleet) read(ctx context.Context, args []string) error {
 			f.clusters = append(f.clusters, c)
 		}
 	}
-	switch {
-	case len(f.clusters) > 0:
-		return nil
-	case len(folders) == 0:
-		return gitops.Errorf(gitops.SourceInvalid, "revision %s has no cluster: no folder below clusters/ holds a ClusterConfig", f.snapshot.Revision.Short())
+	if len(folders) == 0 {
+		e := gitops.Errorf(gitops.SourceInvalid, "revision %s has no cluster: no folder below clusters/ holds a ClusterConfig", f.snapshot.Revision.Short())
+		e.Try = "put the ClusterConfig into clusters/NAME/cluster.yaml"
+		return e
 	}
-	return fmt.Errorf("selecting clusters: nothing matches %s; there are %s", strings.Join(args, " "), strings.Join(folders, ", "))
+	// Every argument must mean something: half of a selection is not what was asked for.
+	if strange := unmatched(args, folders); len(strange) > 0 {
+		return fmt.Errorf("selecting clusters: nothing matches %s; there are %s", strings.Join(strange, ", "), strings.Join(folders, ", "))
+	}
+	return nil
 }
 
 // joined is all errors of a list as one, or nil.

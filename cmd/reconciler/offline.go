@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -14,6 +16,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/render"
 	"github.com/eks-gitops/reconciler/pkg/run"
+	"github.com/eks-gitops/reconciler/pkg/view"
 )
 
 func (a *app) renderCommand() *cobra.Command {
@@ -45,6 +48,11 @@ func (a *app) render(ctx context.Context, args []string, overlay, factsFile stri
 	if err != nil {
 		return err
 	}
+	if overlay != "" {
+		if err := f.knows(overlay); err != nil {
+			return err
+		}
+	}
 	var trouble []error
 	for _, cluster := range f.clusters {
 		desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, facts)
@@ -62,6 +70,20 @@ func (a *app) render(ctx context.Context, args []string, overlay, factsFile stri
 		}
 	}
 	return errors.Join(trouble...)
+}
+
+// knows reports whether a selected cluster has the overlay: printing nothing would say that it renders to nothing.
+func (f *fleet) knows(overlay string) error {
+	var all []string
+	for _, c := range f.clusters {
+		all = append(all, c.Overlays...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if slices.Contains(all, overlay) {
+		return nil
+	}
+	return fmt.Errorf("selecting overlay %s: there is none of this name; there are %s", overlay, strings.Join(all, ", "))
 }
 
 func (a *app) validateCommand() *cobra.Command {
@@ -85,9 +107,9 @@ func (a *app) validate(ctx context.Context, args []string) error {
 		trouble := a.check(ctx, f, cluster)
 		all = append(all, trouble...)
 		if len(trouble) == 0 {
-			fmt.Fprintf(a.stdout, "✔ %s  cluster %s, %d overlays\n", cluster.Folder, cluster.Name, len(cluster.Overlays))
+			fmt.Fprintf(a.stdout, "✔ %s  cluster %s, %s\n", cluster.Folder, cluster.Name, view.Count(len(cluster.Overlays), "overlay"))
 		} else {
-			fmt.Fprintf(a.stdout, "✗ %s  %d problems\n", cluster.Folder, len(trouble))
+			fmt.Fprintf(a.stdout, "✗ %s  %s\n", cluster.Folder, view.Count(len(trouble), "problem"))
 		}
 	}
 	return errors.Join(all...)

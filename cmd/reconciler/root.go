@@ -105,6 +105,7 @@ func (a *app) root() *cobra.Command {
 		a.diffCommand(), a.applyCommand(), a.runCommand(), a.statusCommand(), a.historyCommand(), a.renderCommand(),
 		a.validateCommand(), a.approveCommand(), a.teardownCommand(), a.explainCommand(), a.versionCommand(),
 	)
+	a.strict(root)
 	return root
 }
 

@@ -104,21 +104,15 @@ func (a *app) recorded(ctx context.Context, args []string) (*ledger.Ledger, []st
 		e.Try = "reconciler apply CLUSTER-FOLDER makes the first; --ledger names another place"
 		return nil, nil, e
 	}
-	var names, strange []string
-	for _, arg := range args {
-		pick := picker([]string{arg})
-		found := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !pick(name) && !pick("clusters/"+name) })
-		if len(found) == 0 {
-			strange = append(strange, arg)
-		}
-		names = append(names, found...)
+	folders := make([]string, 0, len(all))
+	for _, name := range all {
+		folders = append(folders, "clusters/"+name)
 	}
-	switch {
-	case len(strange) > 0:
+	if strange := unmatched(args, folders); len(strange) > 0 {
 		return nil, nil, fmt.Errorf("selecting clusters: no run of %s is recorded at %s; there are %s", strings.Join(strange, ", "), a.ledgerPlace(), strings.Join(all, ", "))
-	case len(args) == 0:
-		return books, all, nil
 	}
-	slices.Sort(names)
-	return books, slices.Compact(names), nil
+	if pick := picker(args); pick != nil {
+		all = slices.DeleteFunc(all, func(name string) bool { return !pick("clusters/" + name) })
+	}
+	return books, all, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
@@ -22,13 +24,17 @@ import (
 func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
 	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
 		// The SDK logs to stderr by itself, past every format; what matters comes back as an error.
-		options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
+		// Nor does it ever give up on a server that accepts and does not answer.
+		patient := awshttp.NewBuildableClient().WithTimeout(awsTimeout).WithDialerOptions(func(d *net.Dialer) { d.Timeout = awsTimeout / 3 })
+		options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithHTTPClient(patient)}
 		if region := gitops.StringAt(c.Config.Spec, "metadata", "region"); region != "" {
 			options = append(options, config.WithRegion(region))
 		}
 		cfg, err := config.LoadDefaultConfig(ctx, options...)
 		if err != nil {
-			return engine.Target{}, gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration: %w", err)
+			e := gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration of cluster %s: %w", c.Name, err)
+			e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
+			return engine.Target{}, e
 		}
 		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(c), Teardown: a.ending, Log: a.log()})
 		objects := apply.New(apply.Options{
@@ -41,6 +47,9 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		}, nil
 	}
 }
+
+// awsTimeout bounds one request to AWS; answers take seconds at most.
+const awsTimeout = 15 * time.Second
 
 // fresh is how long one sweep of AWS is good for: just short of the cluster's interval, so that the pass at the interval
 // sweeps and passes for other reasons do not. One-shot commands always sweep.

@@ -37,7 +37,7 @@ var ErrNoCluster = errors.New("the cluster does not exist yet")
 func (c *Cloud) Access() (Access, error) {
 	cfg, w := c.known()
 	if cfg == nil || w == nil {
-		return Access{}, gitops.Errorf(gitops.ObserveFailed, "AWS could not be read, so it is not known whether there is a cluster")
+		return Access{}, gitops.Errorf(gitops.Blocked, "what runs in the cluster was not looked at: AWS tells where its API server is, and AWS was not read")
 	}
 	if problem := cfg.foreign(w); problem != nil {
 		return Access{}, problem

@@ -109,7 +109,11 @@ func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitop
 			return fmt.Errorf("draining %s: %w", g.Name, err)
 		}
 		if left > 0 {
-			says := fmt.Sprintf("draining %s: %d pods left", g.Name, left)
+			pods := "pods"
+			if left == 1 {
+				pods = "pod"
+			}
+			says := fmt.Sprintf("draining %s: %d %s left", g.Name, left, pods)
 			if blocked != "" {
 				says += "; " + blocked
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
@@ -36,20 +37,33 @@ func failure(fallback gitops.Reason, r gitops.Ref, err error) *gitops.Error {
 	case strings.Contains(err.Error(), "credentials"):
 		reason = gitops.AccessDenied
 	}
-	return (&gitops.Error{Reason: reason, Err: brief(err)}).On(r)
+	e := (&gitops.Error{Reason: reason, Err: brief(err)}).On(r)
+	if noCredentials(err) {
+		e.Err = errors.New("no AWS credentials: neither the environment, nor a profile, nor the machine's or Pod's identity has any")
+		e.Try = "aws sts get-caller-identity"
+	}
+	return e
+}
+
+// noCredentials reports whether the SDK found nobody to sign a request as. It has no type for that: its last resort is the
+// machine's own identity, and only the wording tells that there is none.
+func noCredentials(err error) bool {
+	return errorCode(err) == "" && strings.Contains(err.Error(), "get credentials:") && strings.Contains(err.Error(), "IMDS")
 }
 
 // brief drops the SDK's wrapping (status codes, request ids, URLs) from the text; the cause stays in the chain.
 func brief(err error) error {
-	apiError, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
-		return err
-	}
 	call := "AWS"
 	if operation, ok := errors.AsType[*smithy.OperationError](err); ok {
 		call = operation.Service() + ":" + operation.Operation()
 	}
-	return fmt.Errorf("%s: %s: %s", call, apiError.ErrorCode(), apiError.ErrorMessage())
+	if apiError, ok := errors.AsType[smithy.APIError](err); ok {
+		return fmt.Errorf("%s: %s: %s", call, apiError.ErrorCode(), apiError.ErrorMessage())
+	}
+	if sent, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%s: %w", call, sent)
+	}
+	return err
 }
 
 func errorCode(err error) string {

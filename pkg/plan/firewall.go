@@ -163,7 +163,9 @@ func (w *firewall) told() []*gitops.Error {
 			if len(refs) > 1 {
 				kept = "are kept"
 			}
-			out = append(out, gitops.Errorf(gitops.PruneBlocked, "%s that left git %s until everything in %s is known: %s", things(len(refs)), kept, d.name, labels(refs)))
+			e := gitops.Errorf(gitops.PruneBlocked, "%s that left git %s until everything in %s is known: %s", things(len(refs)), kept, d.name, labels(refs))
+			e.Try = "solve the other problems first"
+			out = append(out, e)
 		}
 	}
 	return append(out, w.disowned...)

@@ -118,12 +118,18 @@ func (r references) missing(rev string) error {
 	case len(r.at) == 0:
 		return empty()
 	case regexp.MustCompile(`^[0-9a-fA-F]{7,39}$`).MatchString(rev):
-		return gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name; a commit is named by all its 40 digits", rev)
+		return another(gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name; a commit is named by all its 40 digits", rev))
 	}
 	if _, err := semver.NewConstraint(rev); err == nil {
-		return gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name, and no tag is in this semver range; there is %s", rev, r.known())
+		return another(gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name, and no tag is in this semver range; there is %s", rev, r.known()))
 	}
-	return gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name, and it is neither a commit nor a semver range; there is %s", rev, r.known())
+	return another(gitops.Errorf(gitops.SourceInvalid, "resolving %q: there is no branch or tag of this name, and it is neither a commit nor a semver range; there is %s", rev, r.known()))
+}
+
+// another advises to follow another revision: nothing in the repository is wrong.
+func another(e *gitops.Error) *gitops.Error {
+	e.Try = "git ls-remote shows what is there: reconciler --rev BRANCH, TAG or COMMIT"
+	return e
 }
 
 func empty() error {

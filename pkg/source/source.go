@@ -70,9 +70,9 @@ func Open(o Options) (Source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, gitops.Errorf(gitops.SourceUnreachable, "opening %s: %w", o.Location, cause(err))
+		return nil, elsewhere(gitops.Errorf(gitops.SourceUnreachable, "opening %s: %w", o.Location, cause(err)))
 	case !info.IsDir():
-		return nil, gitops.Errorf(gitops.SourceInvalid, "opening %s: want a folder or a git repository, not a file", o.Location)
+		return nil, elsewhere(gitops.Errorf(gitops.SourceInvalid, "opening %s: want a folder or a git repository, not a file", o.Location))
 	case o.Rev != "" || bare(path):
 		return newGit(o, path, local{path: path}), nil
 	}
@@ -147,7 +147,13 @@ func openRemote(o Options) (Source, error) {
 		}
 		return newGit(o, shown, local{path: filepath.FromSlash(u.Path)}), nil
 	}
-	return nil, gitops.Errorf(gitops.SourceInvalid, "opening %s: want https, http, ssh or file, not %s", shown, u.Scheme)
+	return nil, elsewhere(gitops.Errorf(gitops.SourceInvalid, "opening %s: want https, http, ssh or file, not %s", shown, u.Scheme))
+}
+
+// elsewhere advises to name another place: nothing in the repository is wrong.
+func elsewhere(e *gitops.Error) *gitops.Error {
+	e.Try = "name a folder, a bare repository or a URL: reconciler -C FOLDER-OR-URL"
+	return e
 }
 
 // bare reports whether a folder is a repository without a checkout.

@@ -196,6 +196,9 @@ func units(d, big time.Duration, bigName string, small time.Duration, smallName 
 	return fmt.Sprintf("%d%s", d/big, bigName)
 }
 
+// Count is a number of things in words: "1 change", "2 changes".
+func Count(n int, one string) string { return count(n, one, one+"s") }
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

@@ -36,7 +36,11 @@ func (d *plain) transition(p *page, e run.Event) {
 		}
 		d.say(p, e.Head, "fetched "+p.revision(e.Revision))
 	case run.Planned:
-		d.say(p, e.Head, d.act(e.Cluster).opening())
+		of := ""
+		if !d.several() {
+			of = clean(e.Cluster) // until there is a second one, rows do not say whose they are
+		}
+		d.say(p, e.Head, d.act(e.Cluster).opening(of))
 	case run.Started:
 		d.row(p, e.Head, "…", inkMove, e.Change, verb(e.Change.Action))
 	case run.Progressed:

@@ -184,23 +184,55 @@ func (p *page) change(c plan.Change) {
 
 // problems prints what is in the way, and apart from it what is merely not managed.
 func (p *page) problems(problems []*gitops.Error) {
-	for _, notes := range []bool{false, true} {
-		title := "Problems"
-		if notes {
-			title = "Notes"
-		}
-		for _, e := range problems {
-			if e.Reason.Note() != notes || e.Reason == gitops.Kept {
-				continue
-			}
-			if title != "" {
-				p.line(p.paint(inkStrong, title))
-				title = ""
+	notes := slices.DeleteFunc(slices.Clone(problems), func(e *gitops.Error) bool { return !e.Reason.Note() || e.Reason == gitops.Kept })
+	for _, part := range []struct {
+		title string
+		list  []*gitops.Error
+	}{{"Problems", pressing(problems)}, {"Notes", notes}} {
+		for i, e := range part.list {
+			if i == 0 {
+				p.line(p.paint(inkStrong, part.title))
 			}
 			p.problem(e)
+			// What to do about a kind of trouble is said once, below the last of its kind.
+			if !slices.ContainsFunc(part.list[i+1:], func(other *gitops.Error) bool { return other.Reason == e.Reason && other.Try == e.Try }) {
+				p.try(e)
+			}
 		}
 	}
 	p.kept(problems)
+}
+
+// pressing are the problems that are more than a note. What was not looked at because of something else comes after that.
+func pressing(problems []*gitops.Error) []*gitops.Error {
+	out := slices.DeleteFunc(slices.Clone(problems), func(e *gitops.Error) bool { return e.Reason.Note() })
+	last := func(e *gitops.Error) int {
+		if e.Reason == gitops.Blocked {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(out, func(a, b *gitops.Error) int { return last(a) - last(b) })
+	return out
+}
+
+// try says what to do about a problem: its own advice, or that of its kind.
+func (p *page) try(e *gitops.Error) {
+	if text := advice(e); text != "" && !e.Reason.Note() && e.Reason != gitops.Blocked {
+		p.row(6, "try: "+text, inkFaint, 0)
+	}
+}
+
+// advice is what to do about a problem, with the cluster's folder filled in where the file tells it.
+func advice(e *gitops.Error) string {
+	text := e.Try
+	if known, ok := gitops.Explain(e.Reason); ok && text == "" {
+		text = known.Try
+	}
+	if parts := strings.SplitN(e.From.File, "/", 3); len(parts) == 3 && parts[0] == "clusters" {
+		text = strings.ReplaceAll(text, "CLUSTER-FOLDER", parts[0]+"/"+parts[1])
+	}
+	return clean(text)
 }
 
 // fewKept is how many kept things the concise view lists.
@@ -245,9 +277,6 @@ func (p *page) problem(e *gitops.Error) {
 		about += "  overlay " + clean(e.From.Overlay)
 	}
 	p.row(2, symbol+about, c, detailColumn, cell{inkNone, clean(e.Message())}, cell{inkFaint, clean(e.From.Position.String())})
-	if e.Try != "" && !e.Reason.Note() {
-		p.row(6, "try: "+clean(e.Try), inkFaint, 0)
-	}
 }
 
 // Problem prints one problem, with what to do about it.
@@ -258,12 +287,8 @@ func Problem(o Options, e *gitops.Error) string {
 		head += "  " + clean(e.Ref.Label())
 	}
 	p.row(0, head, inkBad, 0, cell{inkNone, clean(e.Message())}, cell{inkFaint, clean(e.From.Position.String())})
-	try := e.Try
-	if known, ok := gitops.Explain(e.Reason); ok && try == "" {
-		try = known.Try
-	}
-	if try != "" {
-		p.row(2, "try: "+clean(try)+" · reconciler explain "+string(e.Reason), inkFaint, 0)
+	if try := advice(e); try != "" {
+		p.row(2, "try: "+try+" · reconciler explain "+string(e.Reason), inkFaint, 0)
 	}
 	return p.b.String()
 }

@@ -63,7 +63,7 @@ func TestHeartbeat(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Fatal(err)
 		}
-		want := `00:00:00 plan 12345678   1 stage, 2 changes
+		want := `00:00:00 plan 12345678 of prod   1 stage, 2 changes
 00:00:00 [1/1] … ~  Nodegroup system                          updating
 00:00:01 [1/1] … ~  Nodegroup batch                           updating
 00:00:01 [1/1] … ~  Nodegroup system                          3/6 nodes

@@ -128,10 +128,13 @@ func totals(r run.Record) string {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
 		}
 	}
-	if len(parts) == 0 {
-		return "nothing to do"
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts, " · ")
+	case !r.Plan.Complete:
+		return "nothing to do in what is known"
 	}
-	return strings.Join(parts, " · ")
+	return "nothing to do"
 }
 
 // History prints runs, one a line, in the order they come; of several clusters, each line begins with whose it is.
@@ -232,13 +235,11 @@ func cause(r run.Record) string {
 			return clean(string(res.Error.Reason) + " " + short(res.Ref))
 		}
 	}
-	for _, e := range r.Plan.Problems {
-		if !e.Reason.Note() {
-			if e.Ref.IsZero() {
-				return clean(string(e.Reason))
-			}
-			return clean(string(e.Reason) + " " + short(e.Ref))
+	if real := pressing(r.Plan.Problems); len(real) > 0 {
+		if real[0].Ref.IsZero() {
+			return clean(string(real[0].Reason))
 		}
+		return clean(string(real[0].Reason) + " " + short(real[0].Ref))
 	}
 	if onlyDrift(r) {
 		return restored(r)

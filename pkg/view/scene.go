@@ -143,7 +143,7 @@ func (a *act) place(id gitops.Digest) string {
 }
 
 // opening is the line about a plan.
-func (a *act) opening() string {
+func (a *act) opening(of string) string {
 	s := a.plan.Summary()
 	var parts []string
 	if n := len(a.plan.Changes) - s.Waiting; n > 0 {
@@ -161,7 +161,11 @@ func (a *act) opening() string {
 	if !a.plan.Complete {
 		parts = append(parts, "incomplete")
 	}
-	return fmt.Sprintf("plan %s   %s", a.plan.ID.Short(), strings.Join(parts, ", "))
+	head := "plan " + a.plan.ID.Short()
+	if of != "" {
+		head += " of " + of
+	}
+	return head + "   " + strings.Join(parts, ", ")
 }
 
 // closing is the line about a run that ended.
@@ -203,10 +207,5 @@ func troubles(r run.Record) []*gitops.Error {
 			out = append(out, res.Error)
 		}
 	}
-	for _, e := range r.Plan.Problems {
-		if !e.Reason.Note() {
-			out = append(out, e)
-		}
-	}
-	return out
+	return append(out, pressing(r.Plan.Problems)...)
 }

@@ -74,10 +74,9 @@ func (p *page) standing(s Standing) {
 		head = append(head, strings.TrimSuffix("last good "+clean(s.Good.Plan.Revision.Short())+", "+p.ago(s.Good.Ended), ", "))
 	}
 	p.line(strings.Join(head, "   "))
-	for _, e := range s.Last.Plan.Problems {
-		if !e.Reason.Note() {
-			p.problem(e)
-		}
+	for _, e := range pressing(s.Last.Plan.Problems) {
+		p.problem(e)
+		p.try(e)
 	}
 	held := 0
 	for _, res := range s.Last.Results {
@@ -163,14 +162,18 @@ func (p *page) next(s Standing) {
 	}
 	for _, e := range s.Trouble {
 		p.problem(e)
+		p.try(e)
 	}
 }
 
 // world says whether a domain could be observed in the last run.
 func world(name string, d gitops.Domain, pl plan.Plan) string {
-	for _, e := range pl.Problems {
+	for _, e := range pressing(pl.Problems) {
 		if e.Ref.Domain != d && e.Ref.Domain != "" {
 			continue
+		}
+		if e.Reason == gitops.Blocked && d == gitops.K8s {
+			return name + " not looked at"
 		}
 		if slices.Contains([]gitops.Reason{gitops.ObserveFailed, gitops.Unreachable, gitops.AccessDenied, gitops.Throttled}, e.Reason) {
 			return name + " " + string(e.Reason)
