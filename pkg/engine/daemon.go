@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -89,7 +90,22 @@ func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
 			delete(d.workers, folder)
 		}
 	}
+	if len(seen) == 0 {
+		// A daemon with nothing to do must not look like one that is content.
+		d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision, Error: unselected(clusters)})
+	}
 	return nil
+}
+
+// unselected says that no cluster is followed, and which there are.
+func unselected(clusters []gitops.Cluster) *gitops.Error {
+	folders := make([]string, 0, len(clusters))
+	for _, c := range clusters {
+		folders = append(folders, c.Folder)
+	}
+	e := gitops.Errorf(gitops.SourceInvalid, "no cluster folder is selected, so nothing is reconciled; there are: %s", strings.Join(folders, ", "))
+	e.Try = "name one of them, or push the folder that is meant"
+	return e
 }
 
 // tell says what a fetch yielded; trouble that lasts is told once.

@@ -183,3 +183,19 @@ func TestRecordSaysWhatIsNext(t *testing.T) {
 		stop()
 	})
 }
+
+// A daemon that was told to follow a folder which is not there says so.
+func TestDaemonWithoutAClusterSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.push(configMap("a", "1"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := w.engine().Daemon(ctx, func(string) bool { return false }); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"fetched", "trouble SourceInvalid"}, w.told()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
