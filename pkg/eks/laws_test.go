@@ -51,7 +51,7 @@ func drawConfig(t *rapid.T, label string) string {
 }
 
 func parsed(t *rapid.T, body string) *Config {
-	cfg, problems := load("c.yaml", []byte(body))
+	cfg, problems := load([]byte(body))
 	if len(problems) > 0 {
 		t.Fatalf("%v\n%s", problems[0], body)
 	}

@@ -279,7 +279,7 @@ func TestObserve(t *testing.T) {
 
 func mustLoad(t testing.TB, body string) *Config {
 	t.Helper()
-	cfg, problems := load("cluster.yaml", []byte(body))
+	cfg, problems := load([]byte(body))
 	for _, p := range problems {
 		t.Error(p)
 	}

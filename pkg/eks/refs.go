@@ -8,6 +8,9 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
+// ConfigKind is the kind of the item that holds a ClusterConfig as written.
+const ConfigKind = "ClusterConfig"
+
 // Kinds of refs in the EKS domain. Namespace is always the cluster's name.
 const (
 	KindCluster          = "Cluster"

@@ -57,7 +57,7 @@ func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 // git is a push.
 func (r *rig) git(body string) {
 	r.t.Helper()
-	item, problems := Read("clusters/dev/cluster.yaml", []byte(body))
+	item, problems := inGit([]byte(body))
 	if len(problems) > 0 {
 		r.t.Fatal(problems)
 	}
