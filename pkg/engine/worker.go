@@ -180,9 +180,13 @@ func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 	return next
 }
 
-// connect makes the target, anew when the cluster's identity in git changed.
+// connect makes the target, anew when what it is made from changed in git: the cluster's identity, or its policy.
 func (w *worker) connect(ctx context.Context, c gitops.Cluster) error {
-	identity := string(gitops.DigestOf([]any{c.Name, gitops.TreeAt(c.Config.Spec, "metadata")["region"]}))
+	var policy gitops.Tree
+	if c.Policy != nil {
+		policy = c.Policy.Spec
+	}
+	identity := string(gitops.DigestOf([]any{c.Name, gitops.TreeAt(c.Config.Spec, "metadata")["region"], policy}))
 	if w.connected == identity {
 		return nil
 	}

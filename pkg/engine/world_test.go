@@ -206,7 +206,7 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 	}
 	wanted := map[gitops.Ref]bool{}
 	for _, item := range d.Items {
-		if r := item.Ref; s.domain == gitops.K8s {
+		if r := item.Ref; r.Domain == s.domain && r.Kind != "ClusterConfig" {
 			wanted[r] = true
 			out[r] = gitops.Observation{Live: s.live[r], Next: item.Spec, Spec: item.Spec, From: item.From, Owned: true, Overlay: item.From.Overlay, Progress: s.progress(r)}
 		}
@@ -326,6 +326,12 @@ func (w *world) Emit(e run.Event) {
 			w.planned[c.ID] = true
 		}
 	}
+}
+
+func (w *world) setPolicy(p *gitops.Item) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.policy = p
 }
 
 // engine wires an Engine on the world.
