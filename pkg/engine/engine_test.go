@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -227,6 +228,32 @@ func TestDaemonFollowsCommitsAndDrift(t *testing.T) {
 			t.Errorf("drift is not attributed: cause %s, changes %+v", last.Cause, last.Plan.Changes)
 		}
 		stop()
+	})
+}
+
+// What a run waits for may wait for an overlay whose facts that very run has made known: it makes way for the next one.
+func TestLearnedFactsEndTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.needsFacts = "shop"
+		w.infra = true
+		stuck := configMap("stuck", "1")
+		stuck.From.Overlay = "other"
+		w.takes[stuck.Ref] = 10 * time.Minute
+		w.push(stuck, configMap("autoscaler", "1"))
+		began := time.Now()
+		if record := once(t, w); record.Outcome != run.Progressing || time.Since(began) > 10*time.Second {
+			t.Fatalf("outcome %s after %s", record.Outcome, time.Since(began))
+		}
+		w.facts = gitops.Facts{"region": "eu-west-1"}
+		if record := once(t, w); record.Outcome != run.Converged {
+			t.Errorf("outcome %s", record.Outcome)
+		}
+		applied := w.order()
+		slices.Sort(applied)
+		if diff := cmp.Diff([]string{"create autoscaler", "create dev", "create stuck"}, applied); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 

@@ -42,6 +42,32 @@ func (s *schedule) wait(ctx context.Context, cancel context.CancelFunc) {
 	if s.nudged && s.job.Yield != nil && s.mayYield() {
 		s.stopped = true
 	}
+	// What is waited for may itself wait for an overlay that the next pass can render: pods without room for the autoscaler.
+	if s.learned() && s.mayYield() {
+		s.stopped = true
+	}
+}
+
+// learned reports whether the infrastructure has become what git wants in this run, and overlays wait for facts of it.
+func (s *schedule) learned() bool {
+	waiting := false
+	for _, pending := range s.pending {
+		waiting = waiting || pending
+	}
+	made := false
+	for _, t := range s.tasks {
+		if t.change.Ref.Domain != gitops.EKS {
+			continue
+		}
+		switch t.result.State {
+		case run.Pending, run.Applying, run.Applied:
+			return false
+		case run.Done:
+			made = true
+		case run.ChangeHeld, run.Blocked, run.Broken, run.Interrupted:
+		}
+	}
+	return waiting && made
 }
 
 // nap is the time to the next task that is due.
@@ -52,7 +78,7 @@ func (s *schedule) nap() time.Duration {
 			nap = min(nap, max(0, t.due.Sub(s.Now())))
 		}
 	}
-	if s.job.Yield != nil && !s.mayYield() {
+	if (s.job.Yield != nil || s.learned()) && !s.mayYield() {
 		nap = min(nap, max(time.Millisecond, yieldAfter-s.Now().Sub(s.idle)))
 	}
 	return nap

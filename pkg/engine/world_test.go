@@ -52,6 +52,8 @@ type world struct {
 	// needsFacts makes the overlay of that name pending until facts are known.
 	needsFacts string
 	facts      gitops.Facts
+	// infra makes the cluster itself a thing to be made.
+	infra      bool
 	observeErr map[gitops.Domain]error
 	observes   int
 }
@@ -206,7 +208,7 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 	}
 	wanted := map[gitops.Ref]bool{}
 	for _, item := range d.Items {
-		if r := item.Ref; r.Domain == s.domain && r.Kind != "ClusterConfig" {
+		if r := item.Ref; s.domain == gitops.K8s || s.infra {
 			wanted[r] = true
 			out[r] = gitops.Observation{Live: s.live[r], Next: item.Spec, Spec: item.Spec, From: item.From, Owned: true, Overlay: item.From.Overlay, Progress: s.progress(r)}
 		}
