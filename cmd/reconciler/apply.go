@@ -120,7 +120,7 @@ func (f *fleet) converge(ctx context.Context, j engine.Job) (run.Record, error) 
 func passing(r run.Record) bool {
 	transient := func(e *gitops.Error) bool {
 		switch e.Reason {
-		case gitops.Throttled, gitops.Unreachable, gitops.ApplyFailed, gitops.ObserveFailed, gitops.Backoff, gitops.Blocked, gitops.Held, gitops.FactsPending:
+		case gitops.Throttled, gitops.Unreachable, gitops.ApplyFailed, gitops.ObserveFailed, gitops.Backoff, gitops.Blocked, gitops.Held, gitops.FactsPending, gitops.BeingDeleted:
 			return true
 		default:
 			return e.Reason.Note()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -46,9 +47,14 @@ func (a *app) connect(ctx context.Context, sink run.Sink) (*fleet, error) {
 	}
 	f.engine = engine.New(engine.Options{
 		Source: f.source, Renderer: render.New(render.Options{}), Ledger: books, Sink: sink, Connect: a.connector(keys),
-		Now: a.now, Zone: time.LoadLocation, Log: a.log(), Jitter: rand.Float64, Interval: a.interval,
+		Now: a.now, Checks: checks(), Log: a.log(), Jitter: rand.Float64, Interval: a.interval,
 	})
 	return f, nil
+}
+
+// checks are what reconcile.yaml is read with.
+func checks() plan.Checks {
+	return plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message}
 }
 
 // open connects, fetches the newest snapshot and finds the clusters that the arguments select.

@@ -122,7 +122,7 @@ func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []err
 		_, problems := eks.Parse(cluster.Config)
 		trouble = append(trouble, asErrors(problems)...)
 	}
-	_, problems := plan.DecodeRules(cluster.Policy, f.engine.Zone)
+	_, problems := plan.DecodeRules(cluster.Policy, f.engine.Checks)
 	trouble = append(trouble, asErrors(problems)...)
 	desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, gitops.Facts{})
 	if err != nil {

@@ -36,10 +36,14 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 			e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
 			return engine.Target{}, e
 		}
-		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(c), Teardown: a.ending, Log: a.log()})
+		rules, problems := plan.DecodeRules(c.Policy, checks())
+		if len(problems) > 0 {
+			rules = plan.DefaultRules() // the engine holds every change and says why
+		}
+		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(rules), Teardown: a.ending, Log: a.log()})
 		objects := apply.New(apply.Options{
 			Cluster: c.Name, Version: version, Watch: a.watching, Now: a.now, Log: a.log(),
-			Access: access(cloud, a.now),
+			Access: access(cloud, a.now), Rules: rules,
 		})
 		cloud.Nodes, cloud.ServiceAccounts = objects.Nodes(), objects.Accounts()
 		return engine.Target{
@@ -53,11 +57,10 @@ const awsTimeout = 15 * time.Second
 
 // fresh is how long one sweep of AWS is good for: just short of the cluster's interval, so that the pass at the interval
 // sweeps and passes for other reasons do not. One-shot commands always sweep.
-func (a *app) fresh(c gitops.Cluster) time.Duration {
+func (a *app) fresh(rules plan.Rules) time.Duration {
 	if !a.watching {
 		return 0
 	}
-	rules, _ := plan.DecodeRules(c.Policy, time.LoadLocation)
 	interval := rules.Interval
 	if interval == 0 {
 		interval = a.interval

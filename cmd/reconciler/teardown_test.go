@@ -19,7 +19,7 @@ func TestTeardownIsNotBoundByThePolicy(t *testing.T) {
 	}}
 	ref := gitops.Ref{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}
 	job := ending(engine.Job{Cluster: gitops.Cluster{Name: "dev", Policy: policy}}, gitops.K8s)
-	rules, problems := plan.DecodeRules(job.Cluster.Policy, time.LoadLocation)
+	rules, problems := plan.DecodeRules(job.Cluster.Policy, checks())
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}

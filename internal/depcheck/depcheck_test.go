@@ -83,6 +83,7 @@ var owners = map[string]string{
 	"sigs.k8s.io/kustomize/":          "pkg/render",
 	"k8s.io/client-go":                "pkg/apply",
 	"github.com/fluxcd/cli-utils":     "pkg/apply",
+	"github.com/google/cel-go/":       "pkg/apply",
 	"github.com/weaveworks/eksctl":    "pkg/eks",
 	"github.com/aws/aws-sdk-go-v2":    "pkg/eks",
 	"github.com/awslabs/goformation/": "pkg/eks",

@@ -71,7 +71,8 @@ func offline(t testing.TB, dns, version string) *repository {
 	r.write(t, clusterFolder+"/reconcile.yaml", policy)
 	r.ground = ground{facts: facts(t, r.dir, dns, version)}
 	r.engine = engine.New(engine.Options{
-		Renderer: render.New(render.Options{}), Ledger: ledger.New(ledger.Memory(), ledger.Options{}), Sink: run.Sinks{}, Now: time.Now, Zone: time.LoadLocation,
+		Renderer: render.New(render.Options{}), Ledger: ledger.New(ledger.Memory(), ledger.Options{}), Sink: run.Sinks{}, Now: time.Now,
+		Checks: plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message},
 	})
 	return r
 }

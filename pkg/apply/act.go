@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,7 @@ import (
 //	delete          ours, the planned object      delete, with UID and resourceVersion as preconditions
 //	                -                             none
 //	                not ours any more             none: an error
+//	wait            -                             none; a replacement that was under way is for the next plan to go on with
 func (c *Cluster) Apply(ctx context.Context, ch plan.Change) error {
 	l, _, err := c.connect(ctx)
 	if err != nil {
@@ -38,6 +40,7 @@ func (c *Cluster) Apply(ctx context.Context, ch plan.Change) error {
 	case plan.Create, plan.Update:
 		e = c.put(ctx, l, ch)
 	case plan.Wait:
+		c.settle(ch.Ref)
 	}
 	if e != nil {
 		return e.On(ch.Ref).At(ch.From)
@@ -101,7 +104,7 @@ func (c *Cluster) mayPut(ch plan.Change, w want, live *unstructured.Unstructured
 	set := live.GetLabels()[partOf]
 	switch {
 	case live.GetDeletionTimestamp() != nil:
-		return gitops.Errorf(gitops.ApplyFailed, "it is being deleted: %s", terminating(live))
+		return gitops.Errorf(gitops.BeingDeleted, "%s", terminating(live))
 	case set == gitops.StringAt(w.payload, "metadata", "labels", partOf):
 		return nil
 	case set == "" && ch.Action != plan.Create, set == "" && w.key.Kind == "Namespace" && w.key.Name == c.Namespace:
@@ -143,7 +146,7 @@ func (c *Cluster) send(ctx context.Context, l *link, w want, live *unstructured.
 	force := d.force || d.takeover != nil
 	after, err := l.patch(ctx, w, d.send, force, false)
 	if err != nil {
-		return failure(err, gitops.ApplyFailed, secrets(w.payload, live))
+		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, secrets(w.payload, live))
 	}
 	c.remember(w.key, after)
 	return c.kept(ctx, l, w, after)
@@ -166,7 +169,7 @@ func (c *Cluster) takeOver(ctx context.Context, l *link, w want, live *unstructu
 			return err
 		}
 		live = fresh
-		if fields = takeover(live, managers(live), c.rules, c.Manager, same.fields); fields == nil {
+		if fields = takeover(live, c.managers(w, live), c.Manager, same.fields); fields == nil {
 			return nil
 		}
 	}
@@ -181,17 +184,11 @@ func (c *Cluster) kept(ctx context.Context, l *link, w want, after *unstructured
 	if !ok || said.desired != w.digest {
 		return nil
 	}
-	sent, err := c.compare(ctx, l, w, nil, nil)
-	if err != nil {
-		// It was typed when it was promised; now the types are gone, so nothing can be said against what was stored.
-		c.Log.Debug("not compared with what was promised", "ref", w.ref.String(), "error", failure(err, gitops.Internal, secrets(w.payload, nil)))
+	stored := c.only(ctx, l, bare(after.Object, false), said.fields)
+	if same(stored, said.stored) {
 		return nil
 	}
-	stored := c.only(ctx, l, bare(after.Object, false), sent.fields)
-	if same(stored, said.fields) {
-		return nil
-	}
-	if diff := c.differing(ctx, l, said.fields, stored); diff != nil && !diff.IsSame() {
+	if diff := c.differing(ctx, l, said.stored, stored); diff != nil && !diff.IsSame() {
 		return gitops.Errorf(gitops.ApplyFailed, "the server stored %s otherwise than its dry run had said; an admission webhook may do that", paths(diff)[0])
 	}
 	return nil
@@ -239,7 +236,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 			c.remember(name, nil)
 			return nil
 		case !apierrors.IsConflict(err):
-			return failure(err, gitops.ApplyFailed, scrubber{mute: true})
+			return failure(l.judge(ctx, err, k, name, "delete"), gitops.ApplyFailed, scrubber{mute: true})
 		}
 	}
 	return gitops.Errorf(gitops.ApplyFailed, "it changes all the time, so it could not be deleted as it was read")
@@ -280,6 +277,15 @@ func (c *Cluster) replace(ctx context.Context, l *link, ch plan.Change) *gitops.
 		overlay = moved
 	}
 	return c.delete(ctx, l, w.kind, w.key, planned, overlay)
+}
+
+// settle forgets a replacement that an earlier plan had begun.
+func (c *Cluster) settle(ref gitops.Ref) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.replacing, func(k key, _ string) bool {
+		return k.Group == ref.Group && k.Kind == ref.Kind && k.Name == ref.Name && (k.Namespace == "" || k.Namespace == ref.Namespace)
+	})
 }
 
 // setOf finds the overlay whose set an object is in.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // Options wires a Cluster.
@@ -26,8 +28,8 @@ type Options struct {
 	Version string
 	// Watch keeps watches open, so that looking costs no requests and changes nudge; without it every look lists.
 	Watch bool
-	// Rules decide about fields of other managers, before the built-in Rules.
-	Rules []Rule
+	// Rules are the cluster's policy, of which conflicts, ignored fields and health concern what is in the cluster.
+	Rules plan.Rules
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
@@ -36,9 +38,11 @@ type Options struct {
 // Cluster is the in-cluster side of one cluster: engine.Observer and engine.Actor. It is safe for concurrent use.
 type Cluster struct {
 	Options
-	rules []Rule
-	memo  *memo
-	nudge chan struct{}
+	rules []rule
+	// judges are the policy's health rules.
+	judges map[schema.GroupKind]healthRule
+	memo   *memo
+	nudge  chan struct{}
 
 	mu   sync.Mutex
 	link *link
@@ -74,7 +78,7 @@ func New(o Options) *Cluster {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Cluster{Options: o, rules: slices.Concat(o.Rules, Rules()), nudge: make(chan struct{}, 1)}
+	c := &Cluster{Options: o, rules: rulebook(o.Rules.Conflicts), judges: healthRules(o.Rules.Health), nudge: make(chan struct{}, 1)}
 	c.reset()
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // decision is what apply would do to one object, and how it would be sent.
@@ -32,8 +33,9 @@ type decision struct {
 	keeper    string
 	predicted bool
 	needs     []gitops.Ref
-	// promise are our fields as they would be stored: the answer to the real apply must hold the same.
+	// promise are the fields that git keeps as they would be stored: the answer to the real apply must hold the same.
 	promise gitops.Tree
+	fields  *fieldpath.Set
 	// local says that the types alone decided, which is cheap to do again.
 	local bool
 	err   *gitops.Error
@@ -67,7 +69,7 @@ func (c *Cluster) ask(ctx context.Context, p *pass, w want, live *unstructured.U
 	for range tries {
 		var managed []manager
 		if live != nil {
-			managed = managers(live)
+			managed = c.managers(w, live)
 		}
 		same, err := c.compare(ctx, p.link, w, live, managed)
 		if err != nil {
@@ -76,7 +78,7 @@ func (c *Cluster) ask(ctx context.Context, p *pass, w want, live *unstructured.U
 		}
 		switch {
 		case same.same:
-			return decision{next: bare(live.Object, true), send: w.payload, local: true}, live, nil
+			return decision{next: bare(live.Object, true), send: same.payload, local: len(c.ignoring(w)) == 0}, live, nil
 		case live == nil:
 			return c.decideCreate(ctx, p, w, same), nil, nil
 		}
@@ -109,24 +111,22 @@ func (c *Cluster) decideCreate(ctx context.Context, p *pass, w want, same compar
 			d.next, d.predicted, d.needs = bare(w.payload, false), true, needs
 			return d
 		}
-		d.err = failure(err, gitops.ApplyInvalid, secrets(w.payload, nil))
+		d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(nil)...), gitops.ApplyInvalid, secrets(w.payload, nil))
 		return d
 	}
 	d.next = c.only(ctx, p.link, bare(next.Object, false), same.fields)
-	d.promise = d.next
+	d.promise, d.fields = d.next, same.fields
 	return d
 }
 
 // decideUpdate asks for the outcome of a change of a live object, and tells at which version the server looked at it; "" when
 // it did not get that far.
 func (c *Cluster) decideUpdate(ctx context.Context, p *pass, w want, live *unstructured.Unstructured, managed []manager, same comparison) (decision, string) {
-	d := decision{send: w.payload, keeper: c.keeper(live, managed, same.fields)}
+	d := decision{send: same.payload, fields: same.fields.Difference(same.kept), keeper: c.keeper(w, live, managed, same.fields)}
 	next, err := p.link.patch(ctx, w, d.send, false, true)
-	if rulings := c.rule(err, managed, d.keeper != ""); rulings != nil {
+	if rulings := c.rule(err, w, managed, d.keeper != ""); rulings != nil {
 		d.skipped, d.conflicts, d.force = rulings.skipped, rulings.conflicts, true
-		if same.desired != nil {
-			d.send = without(w, same.desired, rulings.leave)
-		}
+		d.send, d.fields = same.without(rulings.leave), d.fields.Difference(rulings.leave)
 		next, err = p.link.patch(ctx, w, d.send, true, true)
 	}
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *Cluster) decideUpdate(ctx context.Context, p *pass, w want, live *unstr
 	next, d.takeover = c.preview(ctx, p.link, w, live, managed, same, next)
 	settleGenerated(next.Object, live.Object, w.payload)
 	d.next = withIdentity(next.Object, live.Object)
-	d.promise = c.only(ctx, p.link, bare(next.Object, false), same.fields)
+	d.promise = c.only(ctx, p.link, bare(next.Object, false), d.fields)
 	switch diff := c.differing(ctx, p.link, bare(live.Object, true), d.next); {
 	case diff == nil:
 	case diff.IsSame() && len(d.takeover) == 0:
@@ -154,8 +154,8 @@ func (c *Cluster) refused(ctx context.Context, p *pass, w want, live *unstructur
 		d.next, d.predicted, d.needs = withIdentity(merged, live.Object), true, needs
 		return d
 	}
-	if merged != nil && apierrors.IsInvalid(err) && p.link.acceptsAnew(ctx, w, d.send) {
-		if stored := p.link.anew(ctx, w, d.send); stored != nil {
+	if merged != nil && apierrors.IsInvalid(err) && p.link.acceptsAnew(ctx, w) {
+		if stored := p.link.anew(ctx, w); stored != nil {
 			// Our fields as the server would store them: with the defaults inside what we set.
 			if better := c.mergeLocally(ctx, p.link, c.only(ctx, p.link, bare(stored, false), same.fields), live, managed, same); better != nil {
 				merged = better
@@ -167,11 +167,11 @@ func (c *Cluster) refused(ctx context.Context, p *pass, w want, live *unstructur
 			return d
 		}
 	}
-	d.err = failure(err, gitops.ApplyInvalid, secrets(w.payload, live))
+	d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyInvalid, secrets(w.payload, live))
 	return d
 }
 
-// rulings are the verdicts about the conflicts of an apply that was not forced.
+// rulings are what is done about the conflicts of an apply that was not forced.
 type rulings struct {
 	leave     *fieldpath.Set
 	skipped   []gitops.Skipped
@@ -179,8 +179,9 @@ type rulings struct {
 }
 
 // rule decides about conflicts; nil when err is not about conflicts. The server names the fields in structured causes; who
-// owns them is read from managedFields, not from words. Adopting an object means taking it whole: nothing is left to who kept it.
-func (c *Cluster) rule(err error, managed []manager, adopting bool) *rulings {
+// owns them is read from managedFields, not from words. Adopting an object means taking it whole: nothing is left to who kept
+// it, unless the policy says so.
+func (c *Cluster) rule(err error, w want, managed []manager, adopting bool) *rulings {
 	causes := conflictFields(err)
 	if len(causes) == 0 {
 		return nil
@@ -197,12 +198,12 @@ func (c *Cluster) rule(err error, managed []manager, adopting bool) *rulings {
 				continue
 			}
 			found = true
-			text := pathText(path)
-			switch v := verdict(c.rules, m, text).Verdict; {
-			case v == Take:
-			case v == Leave && !(adopting && keeps(m)):
+			text, ruling := pathText(path), rulingOf(c.rules, w.ref, m, path)
+			switch {
+			case ruling.Ruling == plan.RulingTake:
+			case ruling.Ruling == plan.RulingLeave && (ruling.policy || !adopting || !keeps(m)):
 				out.leave.Insert(path)
-				out.skipped = append(out.skipped, gitops.Skipped{Path: text, Owner: m.Manager, Why: leaveWhy(m)})
+				out.skipped = append(out.skipped, gitops.Skipped{Path: text, Owner: m.Manager, Why: ruling.why})
 			default:
 				out.conflicts = append(out.conflicts, gitops.Conflict{Path: text, Owner: m.Manager})
 			}
@@ -214,16 +215,6 @@ func (c *Cluster) rule(err error, managed []manager, adopting bool) *rulings {
 	slices.SortFunc(out.skipped, func(a, b gitops.Skipped) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(out.conflicts, func(a, b gitops.Conflict) int { return strings.Compare(a.Path, b.Path) })
 	return out
-}
-
-func leaveWhy(m manager) string {
-	if m.Subresource == "scale" {
-		return "set by an autoscaler through the scale subresource"
-	}
-	if m.Operation == metav1.ManagedFieldsOperationApply {
-		return "applied by another controller"
-	}
-	return "owned by a controller"
 }
 
 // conflictFields lists the fields of a 409 whose causes are field manager conflicts, each once.

@@ -8,13 +8,20 @@
 // writes to the API server.
 //
 // Invariants:
-//   - Observe never writes; every write request of it is a dry run.
+//
+//   - Observe never writes; every write request of it is a dry run, or a question about what we are allowed to do.
+//
 //   - Only members of our own sets are deleted: the live label is read again right before, and UID and resourceVersion are
 //     preconditions of the delete.
+//
 //   - Fields that controllers own are never taken by force; edits by people are taken back.
+//
 //   - What apply would do is the server's own answer to a dry run, except where something it needs does not exist yet; such
 //     answers are marked as predicted.
+//
 //   - Errors hold no object bodies: what the server says is reduced to reasons, field paths and words that are not values.
 //
-// It is the only package that imports client-go and kstatus.
+//   - What is ignored, who wins a conflict and what ready means is decided in one place for what is shown and what is done.
+//
+// It is the only package that imports client-go, kstatus and cel-go.
 package apply

@@ -264,7 +264,7 @@ func TestFieldsOfUnknownManagersHold(t *testing.T) {
 	l.empty(d)
 	// A rule of the cluster's policy decides otherwise.
 	l.edit("some-operator", configMaps(), "flags", gitops.Tree{"data": gitops.Tree{"beta": "off"}})
-	l.rules = append([]Rule{{Manager: "some-*", Subresource: "*", Path: "data.*", Verdict: Leave}}, l.rules...)
+	l.rules = rulebook([]plan.Conflict{{Claim: plan.Claim{Managers: []string{"some-*"}, Fields: patterns(t, "data[*]")}, Ruling: plan.RulingLeave}})
 	l.memo = newMemo()
 	l.empty(d)
 }

@@ -174,6 +174,9 @@ func failure(err error, fallback gitops.Reason, s scrubber) *gitops.Error {
 	}
 	status := api.Status()
 	reason := reasonOf(status, fallback)
+	if reason == gitops.AccessDenied && errors.Is(err, errAdmission) {
+		reason = gitops.AdmissionDenied
+	}
 	said := words(status, s)
 	if said == "" {
 		said = strings.TrimSpace("the API server answers " + strconv.Itoa(int(status.Code)) + " " + string(status.Reason))
@@ -187,8 +190,10 @@ func failure(err error, fallback gitops.Reason, s scrubber) *gitops.Error {
 // reasonOf maps the server's reason to ours.
 func reasonOf(status metav1.Status, fallback gitops.Reason) gitops.Reason {
 	switch status.Reason {
-	case metav1.StatusReasonUnauthorized, metav1.StatusReasonForbidden:
+	case metav1.StatusReasonUnauthorized:
 		return gitops.AccessDenied
+	case metav1.StatusReasonForbidden:
+		return forbidden(status)
 	case metav1.StatusReasonTooManyRequests:
 		return gitops.Throttled
 	case metav1.StatusReasonInvalid, metav1.StatusReasonBadRequest, metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonUnsupportedMediaType:

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -42,6 +44,13 @@ func TestFailuresAreTold(t *testing.T) {
 		{"secret decoding", apierrors.NewBadRequest("Secret in version v1 cannot be handled: illegal base64 data x"), secret, gitops.ApplyInvalid, "the API server answers 400 BadRequest; its words are withheld because they may hold secret values"},
 		{"unknown field", apierrors.NewBadRequest(`strict decoding error: unknown field "spec.foo"`), pod, gitops.ApplyInvalid, `strict decoding error: unknown field "spec.foo"`},
 		{"webhook", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("no very-long-secret-value here")), pod, gitops.AccessDenied, `pods "x" is forbidden: no … here`},
+		{"quota", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1")), pod, gitops.QuotaExceeded, "limited: pods=1"},
+		{"quota of a subject's own words", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("a hook says: exceeded quota: q")), pod, gitops.AccessDenied, ""},
+		{"quota for another object", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: `pods "y" is forbidden: exceeded quota: q`, Details: &metav1.StatusDetails{Kind: "pods", Name: "x"}}}, pod, gitops.AccessDenied, ""},
+		{"pod security", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New(`violates PodSecurity "restricted:latest": runAsNonRoot != true`)), pod, gitops.PodSecurityDenied, "runAsNonRoot"},
+		{"rbac", apierrors.NewForbidden(schema.GroupResource{Group: "apps", Resource: "deployments"}, "x", errors.New(`User "u" cannot patch resource "deployments" in API group "apps" in the namespace "n"`)), pod, gitops.AccessDenied, "cannot patch"},
+		{"admission", fmt.Errorf("%w: %w", errAdmission, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("no"))), pod, gitops.AdmissionDenied, "no"},
+		{"end of a namespace", ending("pods", "x"), pod, gitops.BeingDeleted, "is being terminated"},
 		{"typed", apierrors.NewInternalError(errors.New("failed to create typed patch object (/x; /v1, Kind=Pod): .spec.x: expected string, got &value.valueUnstructured{Value:12345}")), pod, gitops.ApplyFailed, "failed to create typed patch object (/x; /v1, Kind=Pod): .spec.x: expected string, got …"},
 		{"busy", apierrors.NewTooManyRequests("slow down", 1), pod, gitops.Throttled, "slow down"},
 		{"many", apierrors.NewInvalid(gkOf("Pod"), "x", field.ErrorList{field.Required(f, "1"), field.Required(f, "2"), field.Required(f, "3"), field.Required(f, "4"), field.Required(f, "5"), field.Required(f, "6")}), pod, gitops.ApplyInvalid, "and 1 more"},
@@ -60,6 +69,13 @@ func TestFailuresAreTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// ending is how the server refuses what would go into a namespace that is being deleted.
+func ending(resource, name string) error {
+	err := apierrors.NewForbidden(schema.GroupResource{Resource: resource}, name, errors.New("unable to create new content in namespace n because it is being terminated"))
+	err.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause, Message: "namespace n is being terminated", Field: "metadata.namespace"}}
+	return err
 }
 
 // Wherever a value is in an object and however the server repeats it, an error does not show it.

@@ -33,8 +33,8 @@ func FuzzObjects(f *testing.F) {
 		managed := managers(u)
 		owners(managed, "reconciler")
 		for _, m := range managed {
-			if v := verdict(Rules(), m, "spec"); v.Verdict == "" {
-				t.Error("no verdict")
+			if v := rulingOf(builtin(), gitops.Ref{}, m, nil); v.Ruling == "" {
+				t.Error("no ruling")
 			}
 		}
 		if content(u) != content(u.DeepCopy()) {

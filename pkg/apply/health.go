@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,8 +16,17 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// assess tells how far an object is, from the object alone: kstatus, corrected for the kinds that it misjudges because they
-// do not follow the conventions it reads.
+// assess tells how far an object is, from the object alone: by the rule that the policy has for its kind, else by the built-in
+// knowledge.
+func (c *Cluster) assess(u *unstructured.Unstructured) gitops.Health {
+	if rule, ok := c.judges[u.GroupVersionKind().GroupKind()]; ok && u.GetDeletionTimestamp() == nil {
+		return rule.assess(u)
+	}
+	return assess(u)
+}
+
+// assess is the built-in knowledge: kstatus, corrected for the kinds that it misjudges because they do not follow the
+// conventions it reads.
 func assess(u *unstructured.Unstructured) gitops.Health {
 	if u.GetDeletionTimestamp() != nil {
 		return gitops.Health{Status: gitops.Terminating, Message: terminating(u)}
@@ -35,8 +45,7 @@ func assess(u *unstructured.Unstructured) gitops.Health {
 		return gitops.Health{Status: gitops.Ready}
 	case status.FailedStatus:
 		return gitops.Health{Status: gitops.Failed, Message: result.Message}
-	case status.TerminatingStatus:
-		return gitops.Health{Status: gitops.Terminating, Message: terminating(u)}
+	case status.TerminatingStatus: // only with a deletionTimestamp, see above
 	case status.NotFoundStatus:
 		return gitops.Health{Status: gitops.Absent}
 	case status.InProgressStatus:
@@ -46,19 +55,25 @@ func assess(u *unstructured.Unstructured) gitops.Health {
 	return gitops.Health{Status: gitops.Unknown, Message: result.Message}
 }
 
-// terminating says what an object that is being deleted waits for.
+// terminating says since when an object is being deleted and what it waits for. deletionTimestamp is when it shall be gone: the
+// time of the request plus the grace it was given.
 func terminating(u *unstructured.Unstructured) string {
+	since := u.GetDeletionTimestamp().Time
+	if grace := u.GetDeletionGracePeriodSeconds(); grace != nil {
+		since = since.Add(-time.Duration(*grace) * time.Second)
+	}
+	said := "being deleted since " + since.UTC().Format(time.RFC3339)
+	if f := u.GetFinalizers(); len(f) > 0 {
+		said += ", waits for the finalizers " + strings.Join(f, ", ")
+	}
 	if u.GetKind() == "Namespace" {
 		for _, c := range conditions(u.Object) {
 			if c.status == "True" && strings.HasPrefix(c.kind, "Namespace") {
-				return c.message
+				said += "; " + c.message
 			}
 		}
 	}
-	if f := u.GetFinalizers(); len(f) > 0 {
-		return "waits for " + strings.Join(f, ", ")
-	}
-	return "being deleted"
+	return said
 }
 
 // condition is one entry of status.conditions.
@@ -169,7 +184,7 @@ func number(t gitops.Tree, path ...string) int64 {
 // health is assess plus what other objects tell: why pods do not run, whether a claim can bind at all before it is used,
 // whether a defined kind is served.
 func (c *Cluster) health(ctx context.Context, l *link, u *unstructured.Unstructured) gitops.Health {
-	h := assess(u)
+	h := c.assess(u)
 	switch gk := u.GroupVersionKind().GroupKind(); {
 	case gk.Kind == "CustomResourceDefinition" && h.Status == gitops.Ready:
 		if missing := l.unserved(ctx, u); missing != "" {

@@ -29,8 +29,9 @@ func TestAssess(t *testing.T) {
 		want         gitops.Health
 	}{
 		{"config map", `{apiVersion: v1, kind: ConfigMap}`, gitops.Health{Status: gitops.Ready}},
-		{"terminating", `{apiVersion: v1, kind: ConfigMap, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z", finalizers: [a/b]}}`, gitops.Health{Status: gitops.Terminating, Message: "waits for a/b"}},
-		{"terminating namespace", `{apiVersion: v1, kind: Namespace, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z"}, status: {conditions: [{type: NamespaceContentRemaining, status: "True", message: "Some resources are remaining: things. has 1 resource instances"}]}}`, gitops.Health{Status: gitops.Terminating, Message: "Some resources are remaining: things. has 1 resource instances"}},
+		{"terminating", `{apiVersion: v1, kind: ConfigMap, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z", finalizers: [a/b]}}`, gitops.Health{Status: gitops.Terminating, Message: "being deleted since 2026-11-21T08:00:00Z, waits for the finalizers a/b"}},
+		{"terminating namespace", `{apiVersion: v1, kind: Namespace, metadata: {deletionTimestamp: "2026-11-21T08:00:00Z"}, status: {conditions: [{type: NamespaceContentRemaining, status: "True", message: "Some resources are remaining: things. has 1 resource instances"}]}}`, gitops.Health{Status: gitops.Terminating, Message: "being deleted since 2026-11-21T08:00:00Z; Some resources are remaining: things. has 1 resource instances"}},
+		{"terminating pod", `{apiVersion: v1, kind: Pod, metadata: {deletionTimestamp: "2026-11-21T08:00:30Z", deletionGracePeriodSeconds: 30}}`, gitops.Health{Status: gitops.Terminating, Message: "being deleted since 2026-11-21T08:00:00Z"}},
 		{"new definition", `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}`, gitops.Health{Status: gitops.Progressing, Message: "not yet Established"}},
 		{"definition", `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, status: {conditions: [{type: Established, status: "True"}]}}`, gitops.Health{Status: gitops.Ready}},
 		{"new api service", `{apiVersion: apiregistration.k8s.io/v1, kind: APIService}`, gitops.Health{Status: gitops.Progressing, Message: "not yet Available"}},

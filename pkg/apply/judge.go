@@ -52,6 +52,11 @@ func (p *pass) observe(ctx context.Context, w want) {
 			return
 		}
 	}
+	if live != nil && live.GetDeletionTimestamp() != nil {
+		// Nothing can keep it, and nothing can be made of its name before it is gone: it is waited for, then made anew.
+		p.store(ctx, w, live, decision{next: bare(live.Object, true)})
+		return
+	}
 	d, live := p.decide(ctx, p, w, live)
 	p.store(ctx, w, live, d)
 }
@@ -312,14 +317,15 @@ func (c *Cluster) settlePass(p *pass) {
 	}
 }
 
-// promise is what a dry run said about our fields of one desired content.
+// promise is what a dry run said about the fields that git keeps, for one desired content.
 type promise struct {
 	desired gitops.Digest
-	fields  gitops.Tree
+	fields  *fieldpath.Set
+	stored  gitops.Tree
 }
 
 func (p *pass) promises(w want, d decision) {
 	p.Cluster.mu.Lock()
 	defer p.Cluster.mu.Unlock()
-	p.promised[w.key] = promise{w.digest, d.promise}
+	p.promised[w.key] = promise{w.digest, d.fields, d.promise}
 }

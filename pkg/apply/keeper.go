@@ -7,13 +7,15 @@ import (
 )
 
 // keeper tells which other tool applies an object that is not ours yet and owns fields that git sets, too; empty when there
-// is none. Two appliers of one object would take turns at best: whoever adds fields of its own only is no keeper, nor is a person.
-func (c *Cluster) keeper(live *unstructured.Unstructured, managed []manager, desired *fieldpath.Set) string {
+// is none. Two appliers of one object would take turns at best: whoever adds fields of its own only is no keeper, nor is a person, nor who a rule of
+// the policy decides about.
+func (c *Cluster) keeper(w want, live *unstructured.Unstructured, managed []manager, desired *fieldpath.Set) string {
 	if live.GetLabels()[partOf] != "" {
 		return ""
 	}
 	for _, m := range managed {
-		if keeps(m) && !m.ours(c.Manager) && !verdict(c.rules, m, "").Person && !m.fields.Intersection(desired).Leaves().Empty() {
+		ruling := rulingOf(c.rules, w.ref, m, nil)
+		if keeps(m) && !m.ours(c.Manager) && !ruling.person && !ruling.policy && !m.fields.Intersection(desired).Leaves().Empty() {
 			return applier(m.Manager)
 		}
 	}

@@ -109,8 +109,8 @@ func (l *link) patch(ctx context.Context, w want, payload gitops.Tree, force, dr
 // acceptsAnew reports whether the server would take the object if it were created: then it was refused only because it exists
 // in another form, so replacing it is a way. A dry-run creation under the live object's name passes all of validation and
 // admission before it meets the name, so "already exists" is the answer of an object that is valid.
-func (l *link) acceptsAnew(ctx context.Context, w want, payload gitops.Tree) bool {
-	u := &unstructured.Unstructured{Object: gitops.Clone(payload)}
+func (l *link) acceptsAnew(ctx context.Context, w want) bool {
+	u := &unstructured.Unstructured{Object: gitops.Clone(w.payload)}
 	_, err := l.resource(w.kind, w.key.Namespace).Create(ctx, u, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: l.manager, FieldValidation: metav1.FieldValidationStrict,
 	})
@@ -119,8 +119,8 @@ func (l *link) acceptsAnew(ctx context.Context, w want, payload gitops.Tree) boo
 
 // anew is what the server would store if the object were created: a dry run under a name that is not taken. Nil when the kind
 // does not take just any name.
-func (l *link) anew(ctx context.Context, w want, payload gitops.Tree) gitops.Tree {
-	u := &unstructured.Unstructured{Object: gitops.Clone(payload)}
+func (l *link) anew(ctx context.Context, w want) gitops.Tree {
+	u := &unstructured.Unstructured{Object: gitops.Clone(w.payload)}
 	u.SetName(w.key.Name[:min(len(w.key.Name), 40)] + "-" + string(w.digest))
 	stored, err := l.resource(w.kind, w.key.Namespace).Create(ctx, u, metav1.CreateOptions{
 		DryRun: []string{metav1.DryRunAll}, FieldManager: l.manager, FieldValidation: metav1.FieldValidationStrict,

@@ -30,7 +30,7 @@ type pass struct {
 	// crds are the kinds that git defines; changing are those of them whose definition is not live as git says.
 	crds     map[schema.GroupKind]key
 	changing map[schema.GroupKind]bool
-	// coming are the namespaces that git will make: nothing can be in them yet.
+	// coming are the namespaces that git will make, or make anew when they are gone: nothing can be made in them yet.
 	coming map[string]bool
 	// live are all labelled objects of the kinds in question.
 	live map[key]*unstructured.Unstructured
@@ -294,7 +294,9 @@ func (p *pass) decideAll(ctx context.Context) {
 		}
 	}
 	for _, w := range first {
-		if o := p.out[w.ref]; w.key.GroupKind == namespaceKind() && o.Err == nil && o.Live == nil {
+		o := p.out[w.ref]
+		ends := o.Progress != nil && o.Progress.Status == gitops.Terminating
+		if w.key.GroupKind == namespaceKind() && o.Err == nil && (o.Live == nil || ends) {
 			p.coming[w.key.Name] = true
 		}
 	}

@@ -1,8 +1,8 @@
 package apply
 
 import (
-	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,68 +16,12 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
-// Verdict says what is done about a field that git sets and another manager owns.
-type Verdict string
-
-// The verdicts.
-const (
-	// Take sets the field: git wins.
-	Take Verdict = "take"
-	// Leave keeps the other's value and shows it.
-	Leave Verdict = "leave"
-	// Hold keeps the whole change until a person decides.
-	Hold Verdict = "hold"
-)
-
-// Rule decides about the fields of managers. The first rule that matches wins; see Rules for the built-in ones.
-type Rule struct {
-	// Manager is a pattern (path.Match) of the field manager's name, which managedFields tells.
-	Manager string
-	// Operation is "Apply", "Update" or "" for both.
-	Operation string
-	// Subresource is the subresource it wrote through; "*" is any, "" the object itself.
-	Subresource string
-	// Path is a pattern of the field's path ("spec.replicas"); "" is any.
-	Path string
-	// Verdict is what is done.
-	Verdict Verdict
-	// Person says that the manager is a tool in a person's hands. What people add to an object beyond git is taken out again.
-	Person bool
-}
-
-// Rules are the built-in rules, asked after those of Options.
-//
-// People: the names that kubectl's commands, k9s, dashboards (browsers: "Mozilla") and Lens send, and before-first-apply, which
-// is how the server books fields that nobody owned when the first server-side apply came. A restart by `kubectl rollout
-// restart` is an action, not a state: undoing it would restart everything again, so what it adds stays.
-// Autoscalers: whatever scales through the scale subresource, and those that write objects themselves.
-func Rules() []Rule {
-	rules := []Rule{{Manager: "kubectl-rollout", Subresource: "*", Verdict: Take}}
-	for _, person := range []string{
-		"kubectl", "kubectl-*", "k9s*", "Mozilla*", "dashboard*", "kubernetes-dashboard*", "headlamp*", "Headlamp*", "lens*", "Lens*", "OpenLens*",
-		"node-fetch*", "curl*", "before-first-apply",
-	} {
-		rules = append(rules, Rule{Manager: person, Subresource: "*", Verdict: Take, Person: true})
-	}
-	for _, scaler := range []string{"vpa-*", "keda*", "goldilocks*", "cluster-autoscaler*", "karpenter*", "cluster-proportional-autoscaler*"} {
-		rules = append(rules, Rule{Manager: scaler, Subresource: "*", Verdict: Leave})
-	}
-	return append(rules,
-		Rule{Manager: accountManager, Subresource: "*", Verdict: Leave},
-		Rule{Manager: "*", Subresource: "scale", Verdict: Leave},
-		Rule{Manager: "*", Subresource: "status", Verdict: Leave},
-		Rule{Manager: "kube-controller-manager", Subresource: "*", Verdict: Leave},
-		Rule{Manager: "cainjector*", Subresource: "*", Verdict: Leave},
-		Rule{Manager: "cert-manager-cainjector*", Subresource: "*", Verdict: Leave},
-		Rule{Manager: "*", Operation: string(metav1.ManagedFieldsOperationApply), Subresource: "*", Verdict: Leave},
-		Rule{Manager: "*", Subresource: "*", Verdict: Hold},
-	)
-}
-
 // manager is one entry of managedFields, decoded.
 type manager struct {
 	metav1.ManagedFieldsEntry
 	fields *fieldpath.Set
+	// person are those of the fields that git takes back, because a tool in a person's hands set them; see Cluster.managers.
+	person *fieldpath.Set
 }
 
 // managers decodes managedFields; entries in a form we cannot read own nothing that we know of.
@@ -92,7 +36,7 @@ func managers(u *unstructured.Unstructured) []manager {
 		if err := set.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
 			continue
 		}
-		out = append(out, manager{e, set})
+		out = append(out, manager{e, set, &fieldpath.Set{}})
 	}
 	return out
 }
@@ -100,31 +44,6 @@ func managers(u *unstructured.Unstructured) []manager {
 // ours reports whether an entry is what our own applies own.
 func (m manager) ours(name string) bool {
 	return m.Manager == name && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == ""
-}
-
-// verdict finds the first rule for a field of a manager.
-func verdict(rules []Rule, m manager, field string) Rule {
-	for _, r := range rules {
-		name, err := path.Match(r.Manager, m.Manager)
-		if err != nil || !name {
-			continue
-		}
-		if r.Operation != "" && r.Operation != string(m.Operation) || r.Subresource != "*" && r.Subresource != m.Subresource {
-			continue
-		}
-		if r.Path != "" && r.Path != field {
-			if matched, err := path.Match(r.Path, field); err != nil || !matched {
-				continue
-			}
-		}
-		return r
-	}
-	return Rule{Verdict: Hold}
-}
-
-// personal reports whether an entry is of a person who wrote to the object itself.
-func personal(rules []Rule, m manager) bool {
-	return m.Subresource == "" && verdict(rules, m, "").Person
 }
 
 // pathText is a field's path in the form that plan's edits have. Items of sets, which have no name, end it: the edit is then
@@ -136,14 +55,7 @@ func pathText(p fieldpath.Path) string {
 		case e.FieldName != nil:
 			text = plan.Field(text, *e.FieldName)
 		case e.Key != nil:
-			named := map[string]any{}
-			for _, f := range *e.Key {
-				named[f.Name] = value.ToString(f.Value)
-				if f.Value.IsString() {
-					named[f.Name] = f.Value.AsString()
-				}
-			}
-			text = plan.Keyed(text, named)
+			text = plan.Keyed(text, named(*e.Key))
 		case e.Index != nil:
 			text = plan.Index(text, *e.Index)
 		default:
@@ -151,6 +63,40 @@ func pathText(p fieldpath.Path) string {
 		}
 	}
 	return text
+}
+
+// named is the key of a list item, by the names of its fields.
+func named(key value.FieldList) map[string]any {
+	out := make(map[string]any, len(key))
+	for _, f := range key {
+		out[f.Name] = plainValue(f.Value)
+	}
+	return out
+}
+
+func plainValue(v value.Value) string {
+	if v.IsString() {
+		return v.AsString()
+	}
+	return value.ToString(v)
+}
+
+// pathNames are the steps of a path as patterns name them.
+func pathNames(p fieldpath.Path) []string {
+	out := make([]string, 0, len(p))
+	for _, e := range p {
+		switch {
+		case e.FieldName != nil:
+			out = append(out, *e.FieldName)
+		case e.Key != nil:
+			out = append(out, plan.KeyName(named(*e.Key)))
+		case e.Value != nil:
+			out = append(out, plainValue(*e.Value))
+		case e.Index != nil:
+			out = append(out, strconv.Itoa(*e.Index))
+		}
+	}
+	return out
 }
 
 // owners tells who set the live values, by path; of several the one who wrote last. Our own fields are left out: git is
@@ -239,24 +185,18 @@ func within(p, q string) bool {
 
 // takeover is managedFields after we took what people's tools own: their fields become ours, so that the next apply removes
 // those that git does not have. Nil when there is nothing to take.
-func takeover(u *unstructured.Unstructured, managed []manager, rules []Rule, self string, desired *fieldpath.Set) []metav1.ManagedFieldsEntry {
+func takeover(u *unstructured.Unstructured, managed []manager, self string, desired *fieldpath.Set) []metav1.ManagedFieldsEntry {
 	extra := false
 	union := &fieldpath.Set{}
-	var version string
+	version := u.GetAPIVersion()
 	for _, m := range managed {
-		switch {
-		case m.ours(self):
+		if m.ours(self) {
 			union, version = union.Union(m.fields), m.APIVersion
-		case personal(rules, m):
-			extra = extra || beyond(m.fields, desired)
-			union = union.Union(m.fields)
 		}
+		union, extra = union.Union(m.person), extra || beyond(m.person, desired)
 	}
 	if !extra {
 		return nil
-	}
-	if version == "" {
-		version = u.GetAPIVersion()
 	}
 	raw, err := union.ToJSON()
 	if err != nil {
@@ -267,12 +207,31 @@ func takeover(u *unstructured.Unstructured, managed []manager, rules []Rule, sel
 	}
 	out := []metav1.ManagedFieldsEntry{mine}
 	for _, e := range u.GetManagedFields() {
-		m := manager{ManagedFieldsEntry: e}
-		if !m.ours(self) && !personal(rules, m) {
-			out = append(out, e)
+		if (manager{ManagedFieldsEntry: e}).ours(self) {
+			continue
+		}
+		if left, ok := remainder(e, managed); ok {
+			out = append(out, left)
 		}
 	}
 	return out
+}
+
+// remainder is an entry less what a person's tool owns in it; false when nothing is left.
+func remainder(e metav1.ManagedFieldsEntry, managed []manager) (metav1.ManagedFieldsEntry, bool) {
+	i := slices.IndexFunc(managed, func(m manager) bool {
+		return m.Manager == e.Manager && m.Operation == e.Operation && m.Subresource == e.Subresource && m.APIVersion == e.APIVersion
+	})
+	if i < 0 || managed[i].person.Empty() {
+		return e, true
+	}
+	left := managed[i].fields.Difference(managed[i].person)
+	raw, err := left.ToJSON()
+	if left.Empty() || err != nil {
+		return e, false
+	}
+	e.FieldsV1 = metav1.NewFieldsV1(string(raw))
+	return e, true
 }
 
 // beyond reports whether a set has leaves that the desired set does not have.

@@ -17,7 +17,7 @@ import (
 // because the fields would have to be ours first, so a dry run of an update does. When the server refuses it (a default that
 // may not be unset, such as the class of a claim), what people added stays.
 func (c *Cluster) preview(ctx context.Context, l *link, w want, live *unstructured.Unstructured, managed []manager, same comparison, next *unstructured.Unstructured) (*unstructured.Unstructured, []metav1.ManagedFieldsEntry) {
-	taken := takeover(live, managed, c.rules, c.Manager, same.fields)
+	taken := takeover(live, managed, c.Manager, same.fields)
 	if taken == nil {
 		return next, nil
 	}
@@ -57,12 +57,8 @@ func (c *Cluster) preview(ctx context.Context, l *link, w want, live *unstructur
 func (c *Cluster) additions(managed []manager, desired *fieldpath.Set) *fieldpath.Set {
 	people, others := &fieldpath.Set{}, desired
 	for _, m := range managed {
-		switch {
-		case m.ours(c.Manager):
-		case personal(c.rules, m):
-			people = people.Union(m.fields)
-		default:
-			others = others.Union(m.fields)
+		if !m.ours(c.Manager) {
+			people, others = people.Union(m.person), others.Union(m.fields.Difference(m.person))
 		}
 	}
 	out := &fieldpath.Set{}
@@ -75,11 +71,14 @@ func (c *Cluster) additions(managed []manager, desired *fieldpath.Set) *fieldpat
 }
 
 // holds reports whether a set has anything below a path.
-func holds(set *fieldpath.Set, p fieldpath.Path) bool {
+func holds(set *fieldpath.Set, p fieldpath.Path) bool { return !below(set, p).Empty() }
+
+// below is what a set has below a path.
+func below(set *fieldpath.Set, p fieldpath.Path) *fieldpath.Set {
 	for _, e := range p {
 		set = set.WithPrefix(e)
 	}
-	return !set.Empty()
+	return set
 }
 
 // mergeLocally is what apply would yield as far as types tell: git's fields merged in, and those of ours that git no longer

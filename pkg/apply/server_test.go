@@ -173,7 +173,9 @@ func (l *lab) empty(d gitops.Desired) {
 	l.Helper()
 	p := l.plan(d)
 	for _, problem := range p.Problems {
-		l.Errorf("problem: %v", problem)
+		if !problem.Reason.Note() {
+			l.Errorf("problem: %v", problem)
+		}
 	}
 	for _, c := range p.Changes {
 		if c.Action == plan.Wait {

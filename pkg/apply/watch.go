@@ -142,7 +142,7 @@ func (w *watcher) moved(before, after any) {
 	}
 	was, ok := before.(*unstructured.Unstructured)
 	now, ok2 := after.(*unstructured.Unstructured)
-	if ok && ok2 && (was.GetResourceVersion() == now.GetResourceVersion() || assess(was) == assess(now) && content(was) == content(now)) {
+	if ok && ok2 && (was.GetResourceVersion() == now.GetResourceVersion() || w.home.assess(was) == w.home.assess(now) && content(was) == content(now)) {
 		return
 	}
 	w.home.nudged()

@@ -38,9 +38,9 @@ type Options struct {
 	Connect func(ctx context.Context, c gitops.Cluster) (Target, error)
 	// Now is the clock; timers follow the runtime's.
 	Now func() time.Time
-	// Zone finds the time zones that freeze windows name; nil knows UTC only.
-	Zone func(name string) (*time.Location, error)
-	Log  *slog.Logger
+	// Checks are what reconcile.yaml is read with.
+	Checks plan.Checks
+	Log    *slog.Logger
 	// Interval is the longest time between two passes of a cluster in the daemon.
 	Interval time.Duration
 	// Jitter spreads intervals and backoffs: it returns a value in [0, 1).

@@ -282,6 +282,27 @@ func TestDaemonYieldsLongWaits(t *testing.T) {
 	})
 }
 
+// What goes away while it is waited for ends the wait; the next pass makes it anew. One pass never makes what it did not plan.
+func TestWhatGoesWhileItIsWaitedForIsPlannedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := configMap("a", "1")
+		w.push(a)
+		w.live[a.Ref], w.readyAt[a.Ref] = a.Spec, time.Now().Add(time.Hour)
+		time.AfterFunc(10*time.Second, func() { w.edit(a.Ref, nil) })
+		record := once(t, w)
+		if r := record.Results[0]; record.Outcome != run.Progressing || r.State != run.Interrupted || r.Error.Reason != gitops.BeingDeleted || len(w.order()) > 0 {
+			t.Errorf("outcome %s, result %+v, applied %v", record.Outcome, r, w.order())
+		}
+		if record := once(t, w); record.Outcome != run.Converged {
+			t.Errorf("outcome %s, results %+v", record.Outcome, record.Results)
+		}
+		if diff := cmp.Diff([]string{"create a"}, w.order()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestDaemonIdleCostsOnePassAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()

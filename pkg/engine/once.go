@@ -21,8 +21,8 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	if err != nil {
 		return record, gitops.AsError(gitops.LedgerUnavailable, err)
 	}
-	rules, policies := e.rules(&j)
-	desired, observed := e.look(ctx, j, rules, inventory)
+	policies := e.rules(&j)
+	desired, observed := e.look(ctx, j, inventory)
 	record.Plan = plan.Build(plan.Input{
 		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
 	}, policies...)
@@ -66,17 +66,17 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 
 // rules reads the cluster's policy. One that cannot be read becomes a problem of the cluster, on which
 // plan.Build holds everything: a policy is never guessed.
-func (e *Engine) rules(j *Job) (plan.Rules, []plan.Policy) {
-	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Zone)
+func (e *Engine) rules(j *Job) []plan.Policy {
+	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Checks)
 	j.deadline = cmp.Or(rules.Timeouts.Ready, e.Deadline)
 	j.Backoff.Bound(rules.Retry)
 	policies := append(rules.Policies(e.Now, j.Cluster.Approvals), j.Policies...)
 	j.Cluster.Problems = slices.Concat(j.Cluster.Problems, problems)
-	return rules, policies
+	return policies
 }
 
 // look renders and observes both domains. What cannot be known becomes problems and observation errors, never absence.
-func (e *Engine) look(ctx context.Context, j Job, rules plan.Rules, inv gitops.Inventory) (gitops.Desired, gitops.Observed) {
+func (e *Engine) look(ctx context.Context, j Job, inv gitops.Inventory) (gitops.Desired, gitops.Observed) {
 	observed := gitops.Observed{}
 	infra := gitops.Desired{Revision: j.Snapshot.Revision, Cluster: j.Cluster.Name, Problems: j.Cluster.Problems}
 	var facts gitops.Facts
@@ -95,7 +95,6 @@ func (e *Engine) look(ctx context.Context, j Job, rules plan.Rules, inv gitops.I
 		desired = gitops.Desired{}
 		observed[gitops.Ref{Domain: gitops.K8s}] = gitops.Observation{Err: gitops.AsError(gitops.RenderFailed, err)}
 	} else {
-		desired = rules.Trim(desired)
 		e.observe(ctx, observed, gitops.K8s, j.Target.Objects, desired, inv)
 	}
 	desired.Revision, desired.Cluster = infra.Revision, infra.Cluster

@@ -129,6 +129,8 @@ func (s *schedule) take(a answer) {
 	switch goal := s.goal(t.change); {
 	case a.health.Status == goal:
 		s.settle(t, run.Done, nil)
+	case a.health.Status == gitops.Absent && t.change.Action == plan.Wait && t.change.Ref.Domain == gitops.K8s:
+		s.settle(t, run.Interrupted, gitops.Errorf(gitops.BeingDeleted, "it is gone now; the next pass makes it anew"))
 	case a.health.Status == gitops.Failed:
 		s.fail(t, gitops.Errorf(gitops.HealthFailed, "%s", a.health.Message))
 	case s.Now().Sub(t.result.Began) > s.job.deadline:

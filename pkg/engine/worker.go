@@ -31,7 +31,7 @@ type worker struct {
 	// trouble is what kept the last pass from being made or recorded; it is told once.
 	trouble string
 	target  Target
-	// connected is the cluster and region the target was made for.
+	// connected is the cluster, region and policy that the target was made for.
 	connected string
 }
 
@@ -167,7 +167,7 @@ func (w *worker) stuck(todo work, e *gitops.Error) time.Time {
 // due is when to look again without a nudge: soon while something moves or waits for a retry, at the interval otherwise.
 func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 	interval := w.Interval
-	if rules, _ := plan.DecodeRules(c.Policy, w.Zone); rules.Interval > 0 {
+	if rules, _ := plan.DecodeRules(c.Policy, w.Checks); rules.Interval > 0 {
 		interval = rules.Interval
 	}
 	next := w.Now().Add(w.spread(interval))

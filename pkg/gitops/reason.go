@@ -18,6 +18,10 @@ const (
 	FactsPending      Reason = "FactsPending"
 	ObserveFailed     Reason = "ObserveFailed"
 	AccessDenied      Reason = "AccessDenied"
+	QuotaExceeded     Reason = "QuotaExceeded"
+	PodSecurityDenied Reason = "PodSecurityDenied"
+	AdmissionDenied   Reason = "AdmissionDenied"
+	BeingDeleted      Reason = "BeingDeleted"
 	Unreachable       Reason = "Unreachable"
 	Throttled         Reason = "Throttled"
 	Foreign           Reason = "Foreign"
@@ -88,7 +92,11 @@ func Explanations() []Explanation {
 		{DuplicateObject, "two overlays render the same object", "Neither is applied: last-writer-wins would make them fight.", "remove the object from one of the named files"},
 		{FactsPending, "known after apply", "The overlay needs facts of a cluster that does not exist yet; it is rendered again as soon as it does.", "nothing; it resolves itself"},
 		{ObserveFailed, "the live state could not be read", "Unknown is not absent: nothing in that domain is deleted and the plan is incomplete.", "make the named call work with the same credentials"},
-		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount"},
+		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount; kubectl auth can-i --list shows what it has"},
+		{QuotaExceeded, "a quota is used up", "A ResourceQuota of the namespace, or a service quota of the AWS account, leaves no room for it.", "kubectl describe resourcequota -n NAMESPACE, or aws service-quotas list-service-quotas; then ask for less, or raise it"},
+		{PodSecurityDenied, "Pod Security admission refused the pod", "The pod asks for more than the namespace's pod-security.kubernetes.io/enforce level allows.", "fix the named fields of the pod, or the level: kubectl get namespace NAMESPACE --show-labels"},
+		{AdmissionDenied, "admission refused the object", "The identity may write it, but a webhook, an admission policy or a LimitRange says no.", "fix what the message names; kubectl get validatingwebhookconfigurations,validatingadmissionpolicies shows who may say no"},
+		{BeingDeleted, "it, or its namespace, is being deleted", "A finalizer keeps it until its controller has cleaned up. It is made again as soon as it is gone.", "kubectl get KIND NAME -o yaml shows metadata.finalizers; look at the controller that they name"},
 		{Unreachable, "AWS or the API server cannot be reached", "It is retried with backoff; nothing is deleted.", "check the network, AWS_REGION and AWS_ENDPOINT_URL: aws sts get-caller-identity"},
 		{Throttled, "AWS or the API server asked to slow down", "It is retried with backoff.", "nothing; raise the interval if it persists"},
 		{Foreign, "the name belongs to something this tool did not make", "It is never touched.", "choose another name, stop the tool that keeps it, or approve the takeover where diff holds it: reconciler approve PLAN-ID"},

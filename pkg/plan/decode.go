@@ -11,15 +11,23 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
+// Checks are what only others can tell about values of reconcile.yaml.
+type Checks struct {
+	// Zone resolves time zone names, as time.LoadLocation does.
+	Zone func(name string) (*time.Location, error)
+	// Condition and Message compile the expressions of health rules: those that decide, and those that yield text.
+	Condition, Message func(expression string) error
+}
+
 // DecodeRules reads reconcile.yaml strictly: an unknown field, a wrong type or a value out of range is a problem of reason
 // PolicyInvalid with its place (item.From.Fields, else the file), and the rules must not be used then. A nil item gives the
-// defaults. zone resolves time zone names, as time.LoadLocation does.
-func DecodeRules(item *gitops.Item, zone func(string) (*time.Location, error)) (Rules, []*gitops.Error) {
+// defaults.
+func DecodeRules(item *gitops.Item, checks Checks) (Rules, []*gitops.Error) {
 	rules := DefaultRules()
 	if item == nil {
 		return rules, nil
 	}
-	d := decoder{from: item.From, zone: zone}
+	d := decoder{from: item.From, checks: checks}
 	d.object("", item.Spec, map[string]func(string, any){
 		"interval": d.duration(&rules.Interval, time.Second),
 		"prune": d.nested(map[string]func(string, any){
@@ -32,8 +40,10 @@ func DecodeRules(item *gitops.Item, zone func(string) (*time.Location, error)) (
 		"retry": d.nested(map[string]func(string, any){
 			"first": d.duration(&rules.Retry.First, 100*time.Millisecond), "max": d.duration(&rules.Retry.Max, time.Second),
 		}),
-		"timeouts": d.nested(map[string]func(string, any){"ready": d.duration(&rules.Timeouts.Ready, time.Second)}),
-		"ignore":   d.list(func(path string, v any) { d.ignore(&rules, path, v) }),
+		"timeouts":  d.nested(map[string]func(string, any){"ready": d.duration(&rules.Timeouts.Ready, time.Second)}),
+		"ignore":    d.list(func(path string, v any) { d.ignore(&rules, path, v) }),
+		"conflicts": d.list(func(path string, v any) { d.conflict(&rules, path, v) }),
+		"health":    d.list(func(path string, v any) { d.health(&rules, path, v) }),
 	})
 	if rules.Retry.Max < rules.Retry.First {
 		d.problem("retry.max", "%s is shorter than retry.first, %s", rules.Retry.Max, rules.Retry.First)
@@ -44,7 +54,7 @@ func DecodeRules(item *gitops.Item, zone func(string) (*time.Location, error)) (
 // decoder collects the problems of one file.
 type decoder struct {
 	from     gitops.Origin
-	zone     func(string) (*time.Location, error)
+	checks   Checks
 	problems []*gitops.Error
 }
 
@@ -163,34 +173,6 @@ func (d *decoder) duration(into *time.Duration, least time.Duration) func(string
 			*into = span
 		}
 	}
-}
-
-func (d *decoder) ignore(rules *Rules, path string, v any) {
-	var rule Ignore
-	d.object(path, v, map[string]func(string, any){
-		"kinds": d.texts(&rule.Kinds), "namespaces": d.texts(&rule.Namespaces), "names": d.texts(&rule.Names),
-		"fields": d.list(func(path string, v any) {
-			var field string
-			d.text(&field)(path, v)
-			if field == "" {
-				return
-			}
-			steps, err := parsePath(field)
-			if err != nil {
-				d.problem(path, "%s", err)
-				return
-			}
-			if protected(steps) {
-				d.problem(path, "%s names the object itself and cannot be ignored", field)
-				return
-			}
-			rule.Fields, rule.steps = append(rule.Fields, field), append(rule.steps, steps)
-		}),
-	})
-	if m, ok := v.(gitops.Tree); ok && m["fields"] == nil {
-		d.problem(path, "fields is missing: name at least one path, such as spec.replicas")
-	}
-	rules.Ignore = append(rules.Ignore, rule)
 }
 
 // suggest names the field that was probably meant, or all of them.

@@ -89,7 +89,7 @@ func (d *decoder) weekly(w *Window, path string, text windowText) {
 		}
 		w.Days = append(w.Days, day)
 	}
-	zone, err := d.zone(text.timezone)
+	zone, err := d.checks.Zone(text.timezone)
 	if err != nil {
 		d.problem(Field(path, "timezone"), "%q is no time zone of the IANA database", text.timezone)
 		zone = time.UTC

@@ -49,7 +49,7 @@ func TestBuild(t *testing.T) {
 func render(t *testing.T, s scenario, policy []byte) map[string]string {
 	t.Helper()
 	r := rules(t, policy)
-	in := s.input(t, r)
+	in := s.input(t)
 	p := plan.Build(in, s.policies(t, in, r)...)
 	text, err := view.Plans(view.Text, view.Options{Now: testNow, Verbose: true}, p)
 	if err != nil {

@@ -81,8 +81,8 @@ func position(s string) gitops.Position {
 	return gitops.Position{File: file, Line: n}
 }
 
-// input spreads the short form out, the way the engine does: ignore rules first, then observation.
-func (s scenario) input(t *testing.T, rules plan.Rules) plan.Input {
+// input spreads the short form out, the way the engine does.
+func (s scenario) input(t *testing.T) plan.Input {
 	t.Helper()
 	in := plan.Input{
 		Desired:  gitops.Desired{Cluster: s.Cluster, Revision: s.Revision, Overlays: s.Overlays, Problems: s.Problems},
@@ -92,7 +92,6 @@ func (s scenario) input(t *testing.T, rules plan.Rules) plan.Input {
 	for _, w := range s.Desired {
 		ref := mustRef(t, w.Ref)
 		item := gitops.Item{Ref: ref, Spec: w.Spec, From: gitops.Origin{Position: position(w.From), Overlay: w.Overlay}}
-		item = rules.Trim(gitops.Desired{Items: []gitops.Item{item}}).Items[0]
 		wanted[ref] = item
 		if ref.Domain == gitops.K8s {
 			in.Desired.Items = append(in.Desired.Items, item)
@@ -127,7 +126,7 @@ func (s scenario) input(t *testing.T, rules plan.Rules) plan.Input {
 // rules are those of policy.yaml.
 func rules(t *testing.T, policy []byte) plan.Rules {
 	t.Helper()
-	out, problems := plan.DecodeRules(policyItem(t, policy), time.LoadLocation)
+	out, problems := plan.DecodeRules(policyItem(t, policy), checks)
 	if len(problems) > 0 {
 		t.Fatalf("policy: %v", problems)
 	}

@@ -28,7 +28,10 @@ func Field(path, name string) string {
 
 // Keyed extends a path by a list item that is identified by the given fields; their values are joined in the order of the
 // fields' names.
-func Keyed(path string, key map[string]any) string {
+func Keyed(path string, key map[string]any) string { return path + "[" + keyText(KeyName(key)) + "]" }
+
+// KeyName is what Keyed puts into the brackets, without quotes.
+func KeyName(key map[string]any) string {
 	names := make([]string, 0, len(key))
 	for name := range key {
 		names = append(names, name)
@@ -38,7 +41,7 @@ func Keyed(path string, key map[string]any) string {
 	for _, name := range names {
 		values = append(values, fmt.Sprint(key[name]))
 	}
-	return path + "[" + keyText(strings.Join(values, "/")) + "]"
+	return strings.Join(values, "/")
 }
 
 // Index extends a path by a position in a list.

@@ -141,34 +141,73 @@ func dense(v any) any {
 	return v
 }
 
-func TestTrim(t *testing.T) {
-	spec := gitops.Tree{
+// What a pattern covers is as it is live; what else git says stays.
+func TestSettle(t *testing.T) {
+	wanted := gitops.Tree{
 		"metadata": gitops.Tree{"name": "x", "annotations": gitops.Tree{"a/b": "1", "*": "2", "c": "3"}},
-		"spec":     gitops.Tree{"args": []any{"a", "b"}, "containers": []any{gitops.Tree{"name": "web", "cpu": 1}, gitops.Tree{"name": "side", "cpu": 2}}},
+		"spec": gitops.Tree{"n": 1, "args": []any{"a", "b"}, "containers": []any{
+			gitops.Tree{"name": "web", "cpu": 1}, gitops.Tree{"name": "side", "cpu": 2}, gitops.Tree{"name": "new", "cpu": 3},
+		}},
 	}
-	whole := gitops.Clone(spec)
+	live := gitops.Tree{"spec": gitops.Tree{"args": []any{"z", "b", "c"}, "containers": []any{
+		gitops.Tree{"name": "side", "cpu": 7}, gitops.Tree{"name": "web"},
+	}}}
+	whole := gitops.Clone(wanted)
 	for _, tc := range []struct{ path, want string }{
-		{"spec.containers[*].cpu", "map[args:[a b] containers:[map[name:web] map[name:side]]]"},
-		{"spec.containers[side]", "map[args:[a b] containers:[map[cpu:1 name:web]]]"},
-		{"spec.containers[web].cpu", "map[args:[a b] containers:[map[name:web] map[cpu:2 name:side]]]"},
-		{"spec.args[0]", "map[args:[b] containers:[map[cpu:1 name:web] map[cpu:2 name:side]]]"},
-		{`metadata.annotations["*"]`, "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side]]]"},
-		{"spec.nothing.there", "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side]]]"},
+		{"spec.containers[*].cpu", "map[args:[a b] containers:[map[name:web] map[cpu:7 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.containers[side]", "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:7 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.containers[new]", "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side]] n:1]"},
+		{"spec.containers[web].cpu", "map[args:[a b] containers:[map[name:web] map[cpu:2 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.args", "map[args:[z b c] containers:[map[cpu:1 name:web] map[cpu:2 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.args[0]", "map[args:[z b] containers:[map[cpu:1 name:web] map[cpu:2 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.n", "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side] map[cpu:3 name:new]]]"},
+		{`metadata.annotations["*"]`, "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side] map[cpu:3 name:new]] n:1]"},
+		{"spec.nothing.there", "map[args:[a b] containers:[map[cpu:1 name:web] map[cpu:2 name:side] map[cpu:3 name:new]] n:1]"},
 	} {
-		steps, err := parsePath(tc.path)
+		p, err := ParsePattern(tc.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := Ignore{steps: [][]step{steps}}.trim(spec)
+		got := p.Settle(wanted, live)
 		if text := fmt.Sprint(got["spec"]); text != tc.want {
 			t.Errorf("%s: %s", tc.path, text)
 		}
 		if left := len(gitops.TreeAt(got, "metadata", "annotations")); tc.path[0] == 'm' && left != 2 {
 			t.Errorf("%s leaves %d annotations", tc.path, left)
 		}
+		if again := p.Settle(got, live); !cmp.Equal(got, again) {
+			t.Errorf("%s: settling again changes %v", tc.path, again)
+		}
 	}
-	if diff := cmp.Diff(whole, spec); diff != "" {
-		t.Errorf("the item itself changed: %s", diff)
+	if diff := cmp.Diff(whole, wanted); diff != "" {
+		t.Errorf("what was handed in changed: %s", diff)
+	}
+}
+
+func TestPatternsCover(t *testing.T) {
+	for _, tc := range []struct {
+		pattern string
+		path    []string
+		want    bool
+	}{
+		{"spec.replicas", []string{"spec", "replicas"}, true},
+		{"spec", []string{"spec", "replicas"}, true},
+		{"spec.replicas", []string{"spec"}, false},
+		{"data[*]", []string{"data", "a.b"}, true},
+		{"data[*]", []string{"data"}, false},
+		{"spec.containers[web].image", []string{"spec", "containers", "web", "image"}, true},
+		{"spec.containers[*].image", []string{"spec", "containers", "web", "command"}, false},
+	} {
+		p, err := ParsePattern(tc.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Covers(tc.path) != tc.want || p.String() != tc.pattern {
+			t.Errorf("%s covers %v: %v", p, tc.path, !tc.want)
+		}
+	}
+	if (Pattern{}).Covers([]string{"spec"}) {
+		t.Error("no pattern covers everything")
 	}
 }
 
@@ -177,14 +216,14 @@ func FuzzParsePath(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		steps, err := parsePath(path)
+		p, err := ParsePattern(path)
 		if err != nil {
 			return
 		}
-		if len(steps) == 0 {
+		if len(p.steps) == 0 {
 			t.Error("no steps and no error")
 		}
-		protected(steps)
-		cut(gitops.Tree{"a": gitops.Tree{"b": []any{gitops.Tree{"name": "c"}, "d"}}}, "", steps)
+		protected(p.steps)
+		p.Settle(gitops.Tree{"a": gitops.Tree{"b": []any{gitops.Tree{"name": "c"}, "d"}}}, gitops.Tree{"a": gitops.Tree{"b": []any{"d"}}})
 	})
 }

@@ -2,12 +2,12 @@ package plan_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -45,14 +45,29 @@ func TestDecodeRules(t *testing.T) {
 		}, looser: true},
 		{name: "window turned round", yaml: "freeze:\n- {name: x, from: \"2027-01-01T00:00:00Z\", until: \"2026-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].until: is not after from`}, looser: true},
 		{name: "window of a bad scope", yaml: "freeze:\n- {name: x, scope: some, from: \"2026-01-01T00:00:00Z\", until: \"2027-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].scope: want all, infra or addons, not "some"`}},
-		{name: "ignore nothing", yaml: "ignore:\n- kinds: [Deployment]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0]: fields is missing: name at least one path, such as spec.replicas`}},
-		{name: "ignore the name", yaml: "ignore:\n- fields: [metadata.name]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: metadata.name names the object itself and cannot be ignored`}, looser: true},
+		{name: "ignore nothing", yaml: "ignore:\n- kinds: [Deployment]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0]: name fields, managers or both, such as fields: [spec.replicas]`}},
+		{name: "ignore the name", yaml: "ignore:\n- fields: [metadata.name]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: metadata.name names the object itself, which is git's`}, looser: true},
 		{name: "ignore no path", yaml: "ignore:\n- fields: ['spec.containers[web']\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: reading path "spec.containers[web": a bracket is empty or not closed`}, looser: true},
+		{name: "ignore whose field is a number", yaml: "ignore:\n- fields: [3]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: want text, not 3`}},
+		{name: "conflict without a ruling", yaml: "conflicts:\n- managers: [some-operator]\n", want: []string{`clusters/dev/reconcile.yaml:2: conflicts[0]: ruling is missing: take, leave or hold`}},
+		{name: "conflict about nothing", yaml: "conflicts:\n- ruling: take\n", want: []string{`clusters/dev/reconcile.yaml:2: conflicts[0]: name fields, managers or both, such as fields: [spec.replicas]`}},
+		{name: "conflict with a bad ruling", yaml: "conflicts:\n- managers: [x]\n  ruling: Take\n", want: []string{`clusters/dev/reconcile.yaml:3: conflicts[0].ruling: want take (git wins), leave (they keep it) or hold (a person decides), not "Take"`}},
+		{name: "conflict with an unknown field", yaml: "conflicts:\n- {manager: x, ruling: take}\n", want: []string{
+			`clusters/dev/reconcile.yaml:2: conflicts[0].manager: unknown field (did you mean managers?)`,
+			`clusters/dev/reconcile.yaml:2: conflicts[0]: name fields, managers or both, such as fields: [spec.replicas]`,
+		}},
+		{name: "health of nothing", yaml: "health:\n- group: x.example\n  failed: \"true\"\n", want: []string{`clusters/dev/reconcile.yaml:2: health[0]: kind and ready are both needed`}},
+		{name: "health that does not compile", yaml: "health:\n- kind: Thing\n  ready: broken\n  message: broken\n", want: []string{
+			`clusters/dev/reconcile.yaml:4: health[0].message: compiling the expression: broken is no text`,
+			`clusters/dev/reconcile.yaml:3: health[0].ready: compiling the expression: broken is no condition`,
+		}, looser: true},
+		{name: "health of secrets", yaml: "health:\n- {kind: Secret, ready: \"true\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: health[0]: a Secret has no health, and its content must not get into messages`}, looser: true},
+		{name: "health twice", yaml: "health:\n- {group: a, kind: B, ready: \"true\"}\n- {group: a, kind: B, ready: \"false\"}\n", want: []string{`clusters/dev/reconcile.yaml:3: health[1]: there is a rule for this kind already, at clusters/dev/reconcile.yaml:2`}, looser: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			item := policyItem(t, []byte(tc.yaml))
-			_, problems := plan.DecodeRules(item, time.LoadLocation)
+			_, problems := plan.DecodeRules(item, checks)
 			var got []string
 			for _, p := range problems {
 				if p.Reason != gitops.PolicyInvalid {
@@ -74,6 +89,23 @@ func TestDecodeRules(t *testing.T) {
 	}
 }
 
+// checks compile everything but "broken".
+var checks = plan.Checks{ //nolint:gochecknoglobals // fixture
+	Zone: time.LoadLocation,
+	Condition: func(text string) error {
+		if text == "broken" {
+			return errors.New("broken is no condition")
+		}
+		return nil
+	},
+	Message: func(text string) error {
+		if text == "broken" {
+			return errors.New("broken is no text")
+		}
+		return nil
+	},
+}
+
 const allFields = `
 interval: 5m
 prune: {enabled: false, maxShare: 0.2, maxCount: 20}
@@ -85,10 +117,15 @@ retry: {first: 1s, max: 1m}
 timeouts: {ready: 15m}
 ignore:
 - {kinds: [Deployment], namespaces: [shop], names: [web], fields: [spec.replicas, 'spec.template.spec.containers[*].resources']}
+- {managers: [cert-manager-*]}
+conflicts:
+- {kinds: [ConfigMap], managers: [some-operator], fields: ['data[*]'], ruling: leave}
+health:
+- {group: x.example, kind: Thing, ready: "object.status.phase == 'Up'", failed: "object.status.phase == 'Down'", message: object.status.note}
 `
 
 func TestDecodeRulesValues(t *testing.T) {
-	got, problems := plan.DecodeRules(policyItem(t, []byte(allFields)), time.LoadLocation)
+	got, problems := plan.DecodeRules(policyItem(t, []byte(allFields)), checks)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -106,15 +143,42 @@ func TestDecodeRulesValues(t *testing.T) {
 		},
 		Retry:    plan.Retry{First: time.Second, Max: time.Minute},
 		Timeouts: plan.Timeouts{Ready: 15 * time.Minute},
-		Ignore:   []plan.Ignore{{Kinds: []string{"Deployment"}, Namespaces: []string{"shop"}, Names: []string{"web"}, Fields: []string{"spec.replicas", "spec.template.spec.containers[*].resources"}}},
+		Ignore: []plan.Ignore{
+			{Claim: plan.Claim{
+				Selector: plan.Selector{Kinds: []string{"Deployment"}, Namespaces: []string{"shop"}, Names: []string{"web"}},
+				Fields:   patterns(t, "spec.replicas", "spec.template.spec.containers[*].resources"),
+			}},
+			{Claim: plan.Claim{Managers: []string{"cert-manager-*"}}},
+		},
+		Conflicts: []plan.Conflict{{
+			Claim:  plan.Claim{Selector: plan.Selector{Kinds: []string{"ConfigMap"}}, Managers: []string{"some-operator"}, Fields: patterns(t, "data[*]")},
+			Ruling: plan.RulingLeave,
+		}},
+		Health: []plan.HealthRule{{
+			Group: "x.example", Kind: "Thing", Ready: "object.status.phase == 'Up'", Failed: "object.status.phase == 'Down'", Message: "object.status.note",
+			From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 16},
+		}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(plan.Ignore{}), cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
 		t.Error(diff)
 	}
-	none, problems := plan.DecodeRules(nil, nil)
+	none, problems := plan.DecodeRules(nil, plan.Checks{})
 	if len(problems) > 0 || !none.Prune.Enabled || !none.Hold.Destructive {
 		t.Errorf("without a file: %+v, %v", none, problems)
 	}
+}
+
+func patterns(t *testing.T, texts ...string) []plan.Pattern {
+	t.Helper()
+	out := make([]plan.Pattern, 0, len(texts))
+	for _, text := range texts {
+		p, err := plan.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // A window of clock times keeps them through a change of daylight saving, and lasts over midnight.
@@ -199,12 +263,16 @@ func FuzzDecodeRules(f *testing.F) {
 		if json.Unmarshal(document, &tree) != nil || tree == nil {
 			return
 		}
-		rules, problems := plan.DecodeRules(&gitops.Item{Spec: tree}, time.LoadLocation)
+		rules, problems := plan.DecodeRules(&gitops.Item{Spec: tree}, checks)
 		if len(problems) > 0 {
 			return
 		}
 		// Rules that were accepted can be used on anything.
-		rules.Trim(gitops.Desired{Items: []gitops.Item{{Ref: ref("a"), Spec: gitops.Tree{"spec": gitops.Tree{"list": []any{gitops.Tree{"name": "x"}, 1}}}}}})
+		for _, rule := range rules.Ignore {
+			for _, p := range rule.Fields {
+				p.Settle(gitops.Tree{"spec": gitops.Tree{"list": []any{gitops.Tree{"name": "x"}, 1}}}, gitops.Tree{"spec": gitops.Tree{"list": []any{gitops.Tree{"name": "y"}}}})
+			}
+		}
 		plan.Build(plan.Input{}, rules.Policies(func() time.Time { return testNow }, nil)...)
 		if validate(t, "reconcile", document) != nil {
 			t.Errorf("the decoder accepts what the schema refuses: %s", document)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -17,8 +18,12 @@ type Rules struct {
 	Freeze   []Window
 	Retry    Retry
 	Timeouts Timeouts
-	// Ignore are fields that git does not speak about, though it holds them.
+	// Ignore are fields that are not git's to keep.
 	Ignore []Ignore
+	// Conflicts decide about fields that git sets and others own.
+	Conflicts []Conflict
+	// Health are readiness rules by kind.
+	Health []HealthRule
 }
 
 // Prune bounds deletions of what left git.
@@ -47,13 +52,55 @@ type Timeouts struct {
 	Ready time.Duration
 }
 
-// Ignore names fields of objects. An empty list of kinds, namespaces or names matches all of them.
-type Ignore struct {
-	Kinds, Namespaces, Names []string
-	// Fields are paths as edits show them; [*] stands for every item of a list or every key of an object.
-	Fields []string
+// Selector picks objects of the cluster. An empty list of kinds, namespaces or names picks all of them.
+type Selector struct{ Kinds, Namespaces, Names []string }
 
-	steps [][]step
+// Selects reports whether an object is picked.
+func (s Selector) Selects(r gitops.Ref) bool {
+	in := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
+	return r.Domain == gitops.K8s && in(s.Kinds, r.Kind) && in(s.Namespaces, r.Namespace) && in(s.Names, r.Name)
+}
+
+// Claim picks fields of objects, by path, by who owns them, or by both. An empty list picks all.
+type Claim struct {
+	Selector
+	// Managers are patterns of field managers' names, in which * stands for any text.
+	Managers []string
+	Fields   []Pattern
+}
+
+// Ignore says that fields are not git's to keep, though git may hold them: a live object keeps its value, whatever it is, and
+// nobody speaks of it. Git's value is for the object's creation.
+type Ignore struct{ Claim }
+
+// Ruling says what is done about a field that git sets and another manager owns.
+type Ruling string
+
+// The rulings.
+const (
+	// RulingTake sets the field: git wins.
+	RulingTake Ruling = "take"
+	// RulingLeave keeps the other's value and shows it.
+	RulingLeave Ruling = "leave"
+	// RulingHold holds the whole change until a person decides.
+	RulingHold Ruling = "hold"
+)
+
+// Conflict decides about fields that git sets and others own; the first that picks a field wins, before the built-in ones.
+type Conflict struct {
+	Claim
+	Ruling Ruling
+}
+
+// HealthRule says how far the objects of a kind are, instead of the built-in knowledge. Its texts are CEL expressions over
+// the live object, `object`.
+type HealthRule struct {
+	Group, Kind string
+	// Ready and Failed yield true or false; what is neither is progressing. Failed may be empty.
+	Ready, Failed string
+	// Message yields the text that says why an object is not ready; it may be empty.
+	Message string
+	From    gitops.Position
 }
 
 // DefaultRules is the policy of a cluster without reconcile.yaml.
@@ -81,23 +128,4 @@ func (r Rules) Policies(now func() time.Time, a Approvals) []Policy {
 		out = append(out, FreezeWindows(now, r.Freeze, a))
 	}
 	return out
-}
-
-// Trim removes from what git says the fields that an ignore rule names, so that neither diff nor apply speaks of them. It
-// changes nothing that it was handed.
-func (r Rules) Trim(d gitops.Desired) gitops.Desired {
-	if len(r.Ignore) == 0 {
-		return d
-	}
-	items := make([]gitops.Item, 0, len(d.Items))
-	for _, item := range d.Items {
-		for _, rule := range r.Ignore {
-			if rule.matches(item.Ref) {
-				item.Spec = rule.trim(item.Spec)
-			}
-		}
-		items = append(items, item)
-	}
-	d.Items = items
-	return d
 }
