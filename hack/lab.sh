@@ -6,14 +6,14 @@ bin=$1
 mkdir -p "$bin"
 export CGO_ENABLED=0
 
-# build NAME MODULE-FOLDER MODULE PACKAGE [LDFLAGS]: builds a pinned program once per version.
+# build NAME MODULE-FOLDER MODULE PACKAGE [LDFLAGS [TAGS]]: builds a pinned program once per version.
 build() {
-  local name=$1 folder=$2 module=$3 package=$4 flags=${5:-}
+  local name=$1 folder=$2 module=$3 package=$4 flags=${5:-} tags=${6:-}
   local version
   version=$(go -C "$folder" list -m -f '{{.Version}}' "$module")
   if [ ! -x "$bin/$name-$version" ]; then
     echo "lab: building $name $version"
-    go -C "$folder" build -ldflags "-s -w $flags" -o "$bin/$name-$version" "$package"
+    go -C "$folder" build -tags "$tags" -ldflags "-s -w $flags" -o "$bin/$name-$version" "$package"
   fi
   ln -sfn "$name-$version" "$bin/$name"
 }
@@ -31,3 +31,13 @@ build metrics-server lab/tools/metrics-server sigs.k8s.io/metrics-server sigs.k8
 build node-problem-detector lab/tools/node-problem-detector k8s.io/node-problem-detector k8s.io/node-problem-detector/cmd/nodeproblemdetector
 build pushgateway lab/tools/pushgateway github.com/prometheus/pushgateway github.com/prometheus/pushgateway
 build k6 lab/tools/k6 go.k6.io/k6 go.k6.io/k6
+build prometheus-operator lab/tools/prometheus-operator github.com/prometheus-operator/prometheus-operator github.com/prometheus-operator/prometheus-operator/cmd/operator
+build kube-state-metrics lab/tools/kube-state-metrics k8s.io/kube-state-metrics/v2 k8s.io/kube-state-metrics/v2
+build node-exporter lab/tools/node-exporter github.com/prometheus/node_exporter github.com/prometheus/node_exporter
+build alertmanager lab/tools/alertmanager github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
+build amtool lab/tools/alertmanager github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/amtool
+build prometheus-adapter lab/tools/prometheus-adapter sigs.k8s.io/prometheus-adapter sigs.k8s.io/prometheus-adapter/cmd/adapter
+# Without the discovery of other clouds, which is most of what there is to compile.
+discovery=remove_all_sd,enable_kubernetes_sd
+build promtool lab/tools/prometheus github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/promtool "" "$discovery"
+build prometheus lab/tools/prometheus github.com/prometheus/prometheus github.com/prometheus/prometheus/cmd/prometheus "" "$discovery"
