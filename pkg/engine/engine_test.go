@@ -282,6 +282,25 @@ func TestDaemonYieldsLongWaits(t *testing.T) {
 	})
 }
 
+// Ignore rules hold for the ClusterConfig, too: what an autoscaler sets is not git's.
+func TestIgnoredFieldsOfTheClusterConfig(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.infra = true
+		w.policy = &gitops.Item{Spec: gitops.Tree{"ignore": []any{gitops.Tree{"kinds": []any{"ClusterConfig"}, "fields": []any{"size"}}}}}
+		w.push()
+		job := w.job()
+		job.Cluster.Config.Spec["size"] = 3
+		record, err := w.engine().RunOnce(t.Context(), job)
+		if err != nil || record.Outcome != run.Converged {
+			t.Fatalf("outcome %s, %v", record.Outcome, err)
+		}
+		if diff := cmp.Diff(gitops.Tree{"kind": "ClusterConfig"}, w.live[job.Cluster.Config.Ref]); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // What goes away while it is waited for ends the wait; the next pass makes it anew. One pass never makes what it did not plan.
 func TestWhatGoesWhileItIsWaitedForIsPlannedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

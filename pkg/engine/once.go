@@ -21,8 +21,8 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	if err != nil {
 		return record, gitops.AsError(gitops.LedgerUnavailable, err)
 	}
-	policies := e.rules(&j)
-	desired, observed := e.look(ctx, j, inventory)
+	rules, policies := e.rules(&j)
+	desired, observed := e.look(ctx, j, rules, inventory)
 	record.Plan = plan.Build(plan.Input{
 		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
 	}, policies...)
@@ -66,22 +66,23 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 
 // rules reads the cluster's policy. One that cannot be read becomes a problem of the cluster, on which
 // plan.Build holds everything: a policy is never guessed.
-func (e *Engine) rules(j *Job) []plan.Policy {
+func (e *Engine) rules(j *Job) (plan.Rules, []plan.Policy) {
 	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Checks)
 	j.deadline = cmp.Or(rules.Timeouts.Ready, e.Deadline)
 	j.Backoff.Bound(rules.Retry)
 	policies := append(rules.Policies(e.Now, j.Cluster.Approvals), j.Policies...)
 	j.Cluster.Problems = slices.Concat(j.Cluster.Problems, problems)
-	return policies
+	return rules, policies
 }
 
 // look renders and observes both domains. What cannot be known becomes problems and observation errors, never absence.
-func (e *Engine) look(ctx context.Context, j Job, inv gitops.Inventory) (gitops.Desired, gitops.Observed) {
+func (e *Engine) look(ctx context.Context, j Job, rules plan.Rules, inv gitops.Inventory) (gitops.Desired, gitops.Observed) {
 	observed := gitops.Observed{}
 	infra := gitops.Desired{Revision: j.Snapshot.Revision, Cluster: j.Cluster.Name, Problems: j.Cluster.Problems}
 	var facts gitops.Facts
 	if j.Cluster.Config.Spec != nil {
 		infra.Items = []gitops.Item{j.Cluster.Config}
+		infra = rules.Trim(infra)
 		e.observe(ctx, observed, gitops.EKS, j.Target.Infra, infra, inv)
 		var err error
 		if facts, err = j.Target.Facts.Facts(ctx); err != nil {

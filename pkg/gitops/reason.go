@@ -92,7 +92,7 @@ func Explanations() []Explanation {
 		{DuplicateObject, "two overlays render the same object", "Neither is applied: last-writer-wins would make them fight.", "remove the object from one of the named files"},
 		{FactsPending, "known after apply", "The overlay needs facts of a cluster that does not exist yet; it is rendered again as soon as it does.", "nothing; it resolves itself"},
 		{ObserveFailed, "the live state could not be read", "Unknown is not absent: nothing in that domain is deleted and the plan is incomplete.", "make the named call work with the same credentials"},
-		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount; kubectl auth can-i --list shows what it has"},
+		{AccessDenied, "AWS or the API server refused the call", "The identity lacks a permission.", "grant the named action to the reconciler's role or ServiceAccount"},
 		{QuotaExceeded, "a quota is used up", "A ResourceQuota of the namespace, or a service quota of the AWS account, leaves no room for it.", "kubectl describe resourcequota -n NAMESPACE, or aws service-quotas list-service-quotas; then ask for less, or raise it"},
 		{PodSecurityDenied, "Pod Security admission refused the pod", "The pod asks for more than the namespace's pod-security.kubernetes.io/enforce level allows.", "fix the named fields of the pod, or the level: kubectl get namespace NAMESPACE --show-labels"},
 		{AdmissionDenied, "admission refused the object", "The identity may write it, but a webhook, an admission policy or a LimitRange says no.", "fix what the message names; kubectl get validatingwebhookconfigurations,validatingadmissionpolicies shows who may say no"},

@@ -184,6 +184,26 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// Of the ClusterConfig, what is ignored is taken out; of objects nothing is, and a rule without kinds is about objects.
+func TestTrimIsOfTheClusterConfig(t *testing.T) {
+	config := gitops.Item{Ref: gitops.Ref{Domain: gitops.EKS, Kind: "ClusterConfig", Name: "dev"}, Spec: gitops.Tree{"nodeGroups": []any{gitops.Tree{"name": "a", "desiredCapacity": 3}}}}
+	object := gitops.Item{Ref: gitops.Ref{Domain: gitops.K8s, Kind: "ConfigMap", Name: "x"}, Spec: gitops.Tree{"nodeGroups": []any{gitops.Tree{"desiredCapacity": 3}}}}
+	p, err := ParsePattern("nodeGroups[*].desiredCapacity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		kinds []string
+		want  string
+	}{{nil, "map[nodeGroups:[map[desiredCapacity:3 name:a]]]"}, {[]string{"ClusterConfig", "ConfigMap"}, "map[nodeGroups:[map[name:a]]]"}} {
+		rules := Rules{Ignore: []Ignore{{Claim{Selector: Selector{Kinds: tc.kinds}, Fields: []Pattern{p}}}}}
+		got := rules.Trim(gitops.Desired{Items: []gitops.Item{config, object}}).Items
+		if text := fmt.Sprint(got[0].Spec); text != tc.want || !cmp.Equal(got[1], object) {
+			t.Errorf("%v: %s, %v", tc.kinds, text, got[1].Spec)
+		}
+	}
+}
+
 func TestPatternsCover(t *testing.T) {
 	for _, tc := range []struct {
 		pattern string

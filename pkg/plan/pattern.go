@@ -53,6 +53,49 @@ func (p Pattern) Settle(wanted, live gitops.Tree) gitops.Tree {
 	return out
 }
 
+// Cut takes out what the pattern covers.
+func (p Pattern) Cut(t gitops.Tree) gitops.Tree {
+	out := gitops.Clone(t)
+	if len(p.steps) > 0 {
+		cut(out, "", p.steps)
+	}
+	return out
+}
+
+// cut changes v and returns what is left of it.
+func cut(v any, field string, steps []step) any {
+	s, rest := steps[0], steps[1:]
+	switch v := v.(type) {
+	case gitops.Tree:
+		for name := range v {
+			switch {
+			case !s.every && name != s.name:
+			case len(rest) > 0:
+				v[name] = cut(v[name], name, rest)
+			default:
+				delete(v, name)
+			}
+		}
+	case []any:
+		if !s.bracket {
+			return v
+		}
+		names, _ := keyedItems(field, v, v)
+		out := make([]any, 0, len(v))
+		for i, item := range v {
+			hit := s.every || strconv.Itoa(i) == s.name || (names != nil && names[i] == "["+keyText(s.name)+"]")
+			switch {
+			case !hit:
+				out = append(out, item)
+			case len(rest) > 0:
+				out = append(out, cut(item, "", rest))
+			}
+		}
+		return out
+	}
+	return v
+}
+
 // settle changes v and returns what is left of it. field is the name of the field that holds v.
 func settle(v, live any, field string, steps []step) any {
 	s, rest := steps[0], steps[1:]

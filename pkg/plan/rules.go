@@ -52,13 +52,15 @@ type Timeouts struct {
 	Ready time.Duration
 }
 
-// Selector picks objects of the cluster. An empty list of kinds, namespaces or names picks all of them.
+// Selector picks objects of the cluster, and the ClusterConfig where kinds names it. An empty list of kinds, namespaces or
+// names picks all objects.
 type Selector struct{ Kinds, Namespaces, Names []string }
 
 // Selects reports whether an object is picked.
 func (s Selector) Selects(r gitops.Ref) bool {
 	in := func(list []string, v string) bool { return len(list) == 0 || slices.Contains(list, v) }
-	return r.Domain == gitops.K8s && in(s.Kinds, r.Kind) && in(s.Namespaces, r.Namespace) && in(s.Names, r.Name)
+	config := r.Kind == "ClusterConfig" && slices.Contains(s.Kinds, r.Kind)
+	return (r.Domain == gitops.K8s || config) && in(s.Kinds, r.Kind) && in(s.Namespaces, r.Namespace) && in(s.Names, r.Name)
 }
 
 // Claim picks fields of objects, by path, by who owns them, or by both. An empty list picks all.
@@ -128,4 +130,21 @@ func (r Rules) Policies(now func() time.Time, a Approvals) []Policy {
 		out = append(out, FreezeWindows(now, r.Freeze, a))
 	}
 	return out
+}
+
+// Trim takes out of a ClusterConfig the fields that ignore rules pick by path. Those of objects are pkg/apply's business, which
+// knows what is live.
+func (r Rules) Trim(d gitops.Desired) gitops.Desired {
+	items := slices.Clone(d.Items)
+	for i, item := range items {
+		for _, rule := range r.Ignore {
+			if item.Ref.Domain == gitops.EKS && len(rule.Managers) == 0 && rule.Selects(item.Ref) {
+				for _, p := range rule.Fields {
+					items[i].Spec = p.Cut(items[i].Spec)
+				}
+			}
+		}
+	}
+	d.Items = items
+	return d
 }
