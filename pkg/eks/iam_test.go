@@ -20,7 +20,7 @@ func actionOf(service, operation string) string {
 }
 
 // TestPolicyFollowsTheCalls compares deploy/iam-policy.json with the calls in this package's source: what is called is allowed,
-// and what is allowed is called, by this package, by eksctl for it, or by CloudFormation (which is not looked at here).
+// and what is allowed is called, by this package, by eksctl for it, or by CloudFormation (those are checked end to end, in lab/e2e).
 func TestPolicyFollowsTheCalls(t *testing.T) {
 	t.Parallel()
 	called := map[string]bool{}
