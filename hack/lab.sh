@@ -34,7 +34,7 @@ build k6 lab/tools/k6 go.k6.io/k6 go.k6.io/k6
 build prometheus-operator lab/tools/prometheus-operator github.com/prometheus-operator/prometheus-operator github.com/prometheus-operator/prometheus-operator/cmd/operator
 build kube-state-metrics lab/tools/kube-state-metrics k8s.io/kube-state-metrics/v2 k8s.io/kube-state-metrics/v2
 build node-exporter lab/tools/node-exporter github.com/prometheus/node_exporter github.com/prometheus/node_exporter
-build alertmanager lab/tools/alertmanager github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
+# Alertmanager itself cannot be built from its module, which lacks the pages that it embeds.
 build amtool lab/tools/alertmanager github.com/prometheus/alertmanager github.com/prometheus/alertmanager/cmd/amtool
 build prometheus-adapter lab/tools/prometheus-adapter sigs.k8s.io/prometheus-adapter sigs.k8s.io/prometheus-adapter/cmd/adapter
 # Without the discovery of other clouds, which is most of what there is to compile.

@@ -1,12 +1,9 @@
-// The real Alertmanager and amtool, which checks its configuration.
+// amtool, which checks the configuration of Alertmanager.
 module github.com/eks-gitops/reconciler/lab/tools/alertmanager
 
 go 1.26.0
 
-tool (
-	github.com/prometheus/alertmanager/cmd/alertmanager
-	github.com/prometheus/alertmanager/cmd/amtool
-)
+tool github.com/prometheus/alertmanager/cmd/amtool
 
 require (
 	github.com/KimMachineGun/automemlimit v0.7.5 // indirect
