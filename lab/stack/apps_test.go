@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/lab/stack"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -33,6 +35,46 @@ func TestApps(t *testing.T) {
 	t.Run("demo prometheus", func(t *testing.T) { demoPrometheus(t, demo.Items) })
 	t.Run("demo database", func(t *testing.T) { demoDatabase(t, demo.Items) })
 	t.Run("demo background", func(t *testing.T) { demoBackground(t, c, demo.Items) })
+}
+
+// TestImagesAreTold: the pages name every image of every application with its tag.
+func TestImagesAreTold(t *testing.T) {
+	t.Parallel()
+	apps := filepath.Join(stack.Root(t), "apps")
+	overview, err := os.ReadFile(filepath.Join(apps, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(apps, "*", "kustomization.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 5 {
+		t.Fatalf("only %v are applications", found)
+	}
+	for _, file := range found {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var k struct {
+			Images []struct{ Name, NewName, NewTag string }
+		}
+		if err := yaml.Unmarshal(text, &k); err != nil {
+			t.Fatal(err)
+		}
+		page, err := os.ReadFile(filepath.Join(filepath.Dir(file), "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, image := range k.Images {
+			for name, told := range map[string][]byte{"README.md": overview, filepath.Base(filepath.Dir(file)) + "/README.md": page} {
+				if !bytes.Contains(told, []byte(image.NewTag)) {
+					t.Errorf("apps/%s does not tell of %s:%s", name, image.NewName, image.NewTag)
+				}
+			}
+		}
+	}
 }
 
 // inspector: a Service takes pods by label, whoever keeps them; a controller keeps those of its own, narrower selector; a pod
