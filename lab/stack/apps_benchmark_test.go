@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,7 +33,10 @@ func demoBenchmark(t *testing.T, c *stack.Cluster, items []gitops.Item) {
 		Path: labtest.Tool(t, "pushgateway"), Workload: "Deployment cncf-demo/pushgateway", Set: map[string]string{"--web.listen-address": address},
 	})
 	gateway := "http://" + address
-	stack.Await(t, "the Pushgateway to be ready", func(ctx context.Context) (bool, error) { return status(ctx, gateway+"/-/ready") == http.StatusOK, nil })
+	stack.Await(t, "the Pushgateway to be ready", func(ctx context.Context) (bool, error) {
+		_, code := pageAt(ctx, gateway+"/-/ready")
+		return code == http.StatusOK, nil
+	})
 	var asked atomic.Int64
 	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	t.Cleanup(good.Close)
@@ -51,11 +55,13 @@ func demoBenchmark(t *testing.T, c *stack.Cluster, items []gitops.Item) {
 	if got := first["benchmark_failed_ratio"+labels]; got != 0 {
 		t.Errorf("the report says that %v failed, but nothing did", got)
 	}
-	for name := range metricsOf(t, queries(t, configMapFile(t, items, "grafana-dashboards", "benchmark.json"))) {
+	asks := queries(t, configMapFile(t, items, "grafana-dashboards", "benchmark.json"))
+	for name := range metricsOf(t, asks) {
 		if !hasMetric(first, name) {
 			t.Errorf("the dashboard asks for %s, which the Pushgateway does not have", name)
 		}
 	}
+	t.Run("shown", func(t *testing.T) { shown(t, c, items, address, asks) })
 
 	// A later run of the same number replaces the report; one of another number stands beside it.
 	if code, out := job.run(t, bad.URL, gateway, "0"); code == 0 {
@@ -76,6 +82,32 @@ func demoBenchmark(t *testing.T, c *stack.Cluster, items []gitops.Item) {
 	}
 	if code, out := job.run(t, good.URL, bad.URL, "2"); code == 0 {
 		t.Errorf("a benchmark whose report was refused exits 0:\n%s", out)
+	}
+}
+
+// shown runs the real Prometheus as the demo does, but for the Pushgateway's address, and puts the dashboard's questions to it.
+func shown(t *testing.T, c *stack.Cluster, items []gitops.Item, pushgateway string, asks []string) {
+	config := configMapFile(t, items, "prometheus", "prometheus.yml")
+	for before, after := range map[string]string{"pushgateway.cncf-demo.svc:9091": pushgateway, "scrape_interval: 15s": "scrape_interval: 1s"} {
+		if !strings.Contains(config, before) {
+			t.Fatalf("the configuration does not say %q:\n%s", before, config)
+		}
+		config = strings.ReplaceAll(config, before, after)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", stack.FreePort(t))
+	c.Program(t, stack.Spec{
+		Path: labtest.Tool(t, "prometheus"), Workload: "StatefulSet cncf-demo/prometheus",
+		Set: map[string]string{"--web.listen-address": address}, Host: map[string]string{"/etc/prometheus": dir},
+	})
+	for _, ask := range asks {
+		stack.Await(t, "an answer to "+ask, func(ctx context.Context) (bool, error) {
+			body, code := pageAt(ctx, "http://"+address+"/api/v1/query?query="+url.QueryEscape(ask))
+			return code == http.StatusOK && strings.Contains(body, `"value":[`), nil
+		})
 	}
 }
 
@@ -127,37 +159,33 @@ func (j k6Job) run(t *testing.T, target, gateway, instance string) (code int, ou
 	return program(t, env, labtest.Tool(t, "k6"), args...)
 }
 
-func status(ctx context.Context, url string) int {
+// pageAt asks for a page; code 0 says that nobody answered.
+func pageAt(ctx context.Context, url string) (body string, code int) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return 0
+		return "", 0
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0
+		return "", 0
 	}
-	_ = response.Body.Close()
-	return response.StatusCode
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", 0
+	}
+	return string(text), response.StatusCode
 }
 
 // fetchMetrics are the samples of a /metrics page by series.
 func fetchMetrics(t *testing.T, url string) map[string]float64 {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
+	text, code := pageAt(t.Context(), url+"/metrics")
+	if code != http.StatusOK {
+		t.Fatalf("%s/metrics answers %d", url, code)
 	}
 	out := map[string]float64{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		cut := strings.LastIndexByte(line, ' ')
 		if cut < 0 || strings.HasPrefix(line, "#") {
