@@ -23,7 +23,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-var update = flag.Bool("update", false, "write the matrix into addons/README.md") //nolint:gochecknoglobals // as package testing has it
+var update = flag.Bool("update", false, "write the matrix into addons/README.md")
 
 const (
 	matrixBegins = "<!-- The table is generated: make generate. -->\n"
@@ -112,7 +112,7 @@ func (r readme) paragraph(lead string) string {
 }
 
 var (
-	minors  = regexp.MustCompile(`Kubernetes (1\.\d+)(?: to (1\.\d+)| (and newer))`) //nolint:gochecknoglobals // constants
+	minors  = regexp.MustCompile(`Kubernetes (1\.\d+)(?: to (1\.\d+)| (and newer))`)
 	actions = regexp.MustCompile("`([a-z0-9-]+:[A-Z][A-Za-z]+|wellKnownPolicies\\.[A-Za-z]+)`")
 )
 

@@ -50,17 +50,24 @@ func (c *Cluster) remains(ctx context.Context, items []gitops.Item, shared map[s
 	if err != nil {
 		return nil, err
 	}
-	byKind := map[schema.GroupKind]kind{}
-	for _, r := range all {
-		byKind[schema.GroupKind{Group: r.Group, Kind: r.name}] = r
+	all = slices.DeleteFunc(all, func(k kind) bool { return k.name == "CustomResourceDefinition" || k.Resource == "events" })
+	left, err := c.named(ctx, all, items)
+	if err != nil || len(shared) == 0 {
+		return left, err
 	}
+	more, err := c.labelled(ctx, all, labels.SelectorFromSet(shared).String())
+	return append(left, more...), err
+}
+
+// named are the items that are still there.
+func (c *Cluster) named(ctx context.Context, all []kind, items []gitops.Item) ([]string, error) {
 	var left []string
 	for _, item := range items {
-		r, known := byKind[schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}]
-		if !known || r.name == "CustomResourceDefinition" {
+		i := slices.IndexFunc(all, func(k kind) bool { return k.Group == item.Ref.Group && k.name == item.Ref.Kind })
+		if i < 0 {
 			continue
 		}
-		_, err := c.Objects.Resource(r.GroupVersionResource).Namespace(item.Ref.Namespace).Get(ctx, item.Ref.Name, metav1.GetOptions{})
+		_, err := c.Objects.Resource(all[i].GroupVersionResource).Namespace(item.Ref.Namespace).Get(ctx, item.Ref.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
 			left = append(left, item.Ref.String())
@@ -68,22 +75,22 @@ func (c *Cluster) remains(ctx context.Context, items []gitops.Item, shared map[s
 			return nil, err
 		}
 	}
-	if len(shared) == 0 {
-		return left, nil
-	}
-	for _, r := range all {
-		if r.name == "CustomResourceDefinition" || r.Resource == "events" {
-			continue
-		}
-		list, err := c.Objects.Resource(r.GroupVersionResource).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(shared).String()})
+	return left, nil
+}
+
+// labelled are the objects that a selector finds.
+func (c *Cluster) labelled(ctx context.Context, all []kind, selector string) ([]string, error) {
+	var left []string
+	for _, k := range all {
+		list, err := c.Objects.Resource(k.GroupVersionResource).List(ctx, metav1.ListOptions{LabelSelector: selector})
 		if apierrors.IsNotFound(err) || apierrors.IsServiceUnavailable(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("listing %s: %w", r.Resource, err)
+			return nil, fmt.Errorf("listing %s: %w", k.Resource, err)
 		}
 		for _, object := range list.Items {
-			left = append(left, strings.Join([]string{r.name, object.GetNamespace(), object.GetName()}, " "))
+			left = append(left, strings.Join([]string{k.name, object.GetNamespace(), object.GetName()}, " "))
 		}
 	}
 	return left, nil

@@ -191,7 +191,7 @@ func (ground) Ready(context.Context, gitops.Ref) (gitops.Health, error) {
 func (g ground) Facts(context.Context) (gitops.Facts, error) { return g.facts, nil }
 
 // roleFact finds uses of role facts: data.role\.NAMESPACE\.SERVICEACCOUNT.
-var roleFact = regexp.MustCompile(`data\.role\\\.([a-z0-9-]+)\\\.([a-z0-9-]+)`) //nolint:gochecknoglobals // a constant
+var roleFact = regexp.MustCompile(`data\.role\\\.([a-z0-9-]+)\\\.([a-z0-9-]+)`)
 
 // facts are those of a cluster as EKS makes them, with a role for every service account that some component asks one for.
 func facts(t testing.TB, dir, dns, version string) gitops.Facts {
