@@ -39,10 +39,10 @@ func parseCondition(word string) (condition, error) {
 }
 
 // drainer stands for draino, which cannot be built from modules. It does what internal/kubernetes of draino 450a853 does, with
-// the arguments and the rights of our manifests; all durations are divided by speed.
+// the arguments and the rights of our manifests. Durations are divided by speed, but for the time a drain may take: it bounds what the
+// cluster does, which is not faster here.
 type drainer struct {
 	actor
-	name       string
 	speed      int
 	conditions []condition
 	gate       [2]string // a label and its value
@@ -58,7 +58,7 @@ type drainer struct {
 // newDrainer reads the arguments of our Deployment.
 func newDrainer(t *testing.T, a actor, args []string, speed int) *drainer {
 	t.Helper()
-	d := &drainer{actor: a, name: "draino", speed: speed, given: map[string]string{}, when: map[string]time.Time{}, done: map[string]bool{}}
+	d := &drainer{actor: a, speed: speed, given: map[string]string{}, when: map[string]time.Time{}, done: map[string]bool{}}
 	for _, word := range checkFlags(t, "draino", args) {
 		c, err := parseCondition(word)
 		if err != nil {
@@ -253,7 +253,7 @@ func (d *drainer) drain(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.flag("max-grace-period")+d.flag("eviction-headroom"))
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(d.speed)*(d.flag("max-grace-period")+d.flag("eviction-headroom")))
 	defer cancel()
 	errs := make(chan error, len(pods))
 	for _, pod := range pods {

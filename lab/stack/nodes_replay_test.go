@@ -219,11 +219,15 @@ func TestClusterAutoscalerReplay(t *testing.T) {
 	if _, err := leases.Update(t.Context(), lease, metav1.UpdateOptions{}); err != nil {
 		t.Error(err)
 	}
-	a.reports(t, "Running")
+	if err := a.reports(t.Context(), "Running"); err != nil {
+		t.Error(err)
+	}
 	if err := a.CoreV1().ConfigMaps(ns).Delete(t.Context(), statusName, metav1.DeleteOptions{}); err != nil {
 		t.Error(err)
 	}
-	a.reports(t, "Initializing")
+	if err := a.reports(t.Context(), "Initializing"); err != nil {
+		t.Error(err)
+	}
 
 	pod := victim(t, c, "unneeded")
 	node, err := a.CoreV1().Nodes().Get(t.Context(), pod.Spec.NodeName, metav1.GetOptions{})
@@ -248,21 +252,18 @@ func TestClusterAutoscalerReplay(t *testing.T) {
 const statusName = "cluster-autoscaler-status"
 
 // reports writes the status as cluster-autoscaler does: get, then update or create (clusterstate/utils/status.go).
-func (a actor) reports(t *testing.T, status string) {
-	t.Helper()
+func (a actor) reports(ctx context.Context, status string) error {
 	maps := a.CoreV1().ConfigMaps("kube-system")
 	text := map[string]string{"status": "time: " + time.Now().String() + "\nautoscalerStatus: " + status + "\n"}
-	live, err := maps.Get(t.Context(), statusName, metav1.GetOptions{})
+	live, err := maps.Get(ctx, statusName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: statusName}, Data: text}, metav1.CreateOptions{})
+		_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: statusName}, Data: text}, metav1.CreateOptions{})
 	case err == nil:
 		live.Data = text
-		_, err = maps.Update(t.Context(), live, metav1.UpdateOptions{})
+		_, err = maps.Update(ctx, live, metav1.UpdateOptions{})
 	}
-	if err != nil {
-		t.Errorf("writing the status: %v", err)
-	}
+	return err
 }
 
 // TestDrainoReplay makes the calls of draino as our service account: those of the dry run with the base, and the others with the
@@ -314,7 +315,7 @@ func TestDrainoReplay(t *testing.T) {
 		_, err := a.CoreV1().Nodes().Get(ctx, node, metav1.GetOptions{})
 		return err == nil, nil
 	})
-	d := drainer{actor: a, name: "replay", speed: 1}
+	d := drainer{actor: a, speed: 1}
 	if err := d.cordon(t.Context(), node, "KernelDeadlock=True,0s"); err != nil {
 		t.Error(err)
 	}

@@ -69,7 +69,7 @@ func newHost(t *testing.T, kube kubernetes.Interface) *host {
 			case "checks":
 				file := filepath.Join(h.checks, name)
 				write(t, file, text)
-				if err := os.Chmod(file, os.FileMode(*volume.ConfigMap.DefaultMode)); err != nil { //nolint:gosec // the mode of the manifest
+				if err := os.Chmod(file, os.FileMode(*volume.ConfigMap.DefaultMode)); err != nil {
 					t.Fatal(err)
 				}
 			}
