@@ -30,12 +30,8 @@ build: ## build the reconciler
 lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
 	@hack/lab.sh $(BIN)
 
-.PHONY: generate crds
-generate: crds ## write what is generated: the CRDs of addons/ and the table in addons/README.md
-	$(GO) -C lab/tools/karpenter-crds tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
-		paths=sigs.k8s.io/karpenter/pkg/apis/v1 paths=sigs.k8s.io/karpenter/pkg/apis/v1alpha1 \
-		paths=github.com/aws/karpenter-provider-aws/pkg/apis/v1 \
-		output:crd:dir=$(ROOT)/addons/karpenter/crds
+.PHONY: generate crds karpenter-crds
+generate: crds karpenter-crds ## write what is generated: the CRDs of addons/ and the table in addons/README.md
 	$(GO) -C lab test ./stack -run '^TestMatrix$$' -update
 
 CRDS ?= $(ROOT)/addons/kube-prometheus/crds
@@ -44,6 +40,13 @@ crds:
 		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1 \
 		paths=github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1 \
 		output:crd:dir=$(CRDS)
+
+KARPENTER_CRDS ?= $(ROOT)/addons/karpenter/crds
+karpenter-crds:
+	$(GO) -C lab/tools/karpenter-crds tool controller-gen crd:crdVersions=v1,maxDescLen=0 \
+		paths=sigs.k8s.io/karpenter/pkg/apis/v1 paths=sigs.k8s.io/karpenter/pkg/apis/v1alpha1 \
+		paths=github.com/aws/karpenter-provider-aws/pkg/apis/v1 \
+		output:crd:dir=$(KARPENTER_CRDS)
 
 .PHONY: demo
 demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)
