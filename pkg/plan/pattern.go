@@ -34,8 +34,8 @@ func (p Pattern) Covers(path []string) bool {
 	if len(p.steps) == 0 || len(path) < len(p.steps) {
 		return false
 	}
-	for i, s := range p.steps {
-		if !s.every && s.name != path[i] {
+	for i, name := range path[:len(p.steps)] {
+		if s := p.steps[i]; !s.every && s.name != name {
 			return false
 		}
 	}

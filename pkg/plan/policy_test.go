@@ -90,7 +90,7 @@ func TestDecodeRules(t *testing.T) {
 }
 
 // checks compile everything but "broken".
-var checks = plan.Checks{ //nolint:gochecknoglobals // fixture
+var checks = plan.Checks{
 	Zone: time.LoadLocation,
 	Condition: func(text string) error {
 		if text == "broken" {
