@@ -28,6 +28,8 @@ import (
 type monitoring struct {
 	*stack.Cluster
 	operator, exporter, exporterSelf, prometheus, alertmanager, adapter, node string
+	// alerts are what Prometheus sends.
+	alerts chan sentAlert
 	// web answers for the pods of the example.
 	web *httptest.Server
 }
@@ -38,7 +40,7 @@ const monitoringBase = "addons/kube-prometheus"
 func newMonitoring(t *testing.T) *monitoring {
 	t.Helper()
 	m := &monitoring{}
-	for _, address := range []*string{&m.operator, &m.exporter, &m.exporterSelf, &m.prometheus, &m.alertmanager, &m.adapter, &m.node} {
+	for _, address := range []*string{&m.operator, &m.exporter, &m.exporterSelf, &m.prometheus, &m.adapter, &m.node} {
 		*address = fmt.Sprintf("127.0.0.1:%d", stack.FreePort(t))
 	}
 	m.Cluster = stack.Start(t, stack.Options{Standins: []site.Standin{{Image: "prometheus-adapter", Address: m.adapter}}})
