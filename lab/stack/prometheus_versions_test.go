@@ -58,13 +58,13 @@ func required(t *testing.T, root, tool, module string) string {
 	return match(t, filepath.Join(root, "lab", "tools", tool, "go.mod"), `(?m)^(?:require |\t)`+regexp.QuoteMeta(module)+` v(\S+)`)
 }
 
-// TestDefinitionsAreGenerated runs make generate into another folder: what is committed has to be the same.
+// TestDefinitionsAreGenerated generates the definitions into another folder: what is committed has to be the same.
 func TestDefinitionsAreGenerated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	command := exec.CommandContext(t.Context(), "make", "-C", stack.Root(t), "crds", "CRDS="+dir)
 	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("make generate: %v\n%s", err, out)
+		t.Fatalf("make crds: %v\n%s", err, out)
 	}
 	generated, committed := definitions(t, dir), definitions(t, monitoringFolder(t, "crds"))
 	if len(generated) != 10 {
