@@ -30,6 +30,10 @@ build: ## build the reconciler
 lab: ## build the machine-local EKS: lab, eksctl CLI, metrics-server
 	@hack/lab.sh $(BIN)
 
+.PHONY: programs
+programs: ## build the real programs that the tests of addons/ and apps/ run
+	@hack/programs.sh $(BIN)
+
 .PHONY: generate crds karpenter-crds
 generate: crds karpenter-crds ## write what is generated: the CRDs of addons/ and the table in addons/README.md
 	$(GO) -C lab test ./stack -run '^TestMatrix$$' -update
@@ -67,7 +71,7 @@ unit: race ## tests of the root module, race detector on, shuffled
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: e2e
-e2e: build race ## tests of the lab and of the whole product on it
+e2e: build programs race ## tests of the lab and of the whole product on it
 	CGO_ENABLED=1 $(GO) -C lab test -race -shuffle=on -parallel 8 -timeout 30m ./...
 
 .PHONY: image
@@ -75,7 +79,7 @@ image: build ## build the container image with buildah and run its version
 	@hack/image.sh $(BIN) $(VERSION)
 
 .PHONY: test
-test: deps build lab ## everything that CI runs
+test: deps build lab programs ## everything that CI runs
 	@$(MAKE) --no-print-directory -j4 --output-sync=target lint unit e2e image
 	@$(MAKE) --no-print-directory demo CHECK=1
 

@@ -1,6 +1,6 @@
 // Package labtest starts labs and control planes for tests.
 //
-// Input: the binaries that `make lab` builds (the folder of $LAB_BIN, else .cache/bin of the repository). Output: a running lab
+// Input: the binaries that `make lab programs` builds (the folder of $LAB_BIN, else .cache/bin of the repository). Output: a running lab
 // or API server that ends with the test, however the test ends. Invariant: several at once do not meet: ports and folders are
 // each one's own.
 package labtest
@@ -48,7 +48,7 @@ type Lab struct {
 	proc  *process.Process
 }
 
-// Tool finds a binary that `make lab` builds, and ends the test if it is not there.
+// Tool finds a binary that `make lab programs` builds, and ends the test if it is not there.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
 	dir := filepath.Dir(os.Getenv("LAB_BIN"))
@@ -61,7 +61,7 @@ func Tool(t testing.TB, name string) string {
 	}
 	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%s is not built; run make lab first: %v", name, err)
+		t.Fatalf("%s is not built; run make lab programs first: %v", name, err)
 	}
 	return path
 }

@@ -1,6 +1,6 @@
 // Package stack proves the content of addons/ and apps/ on a real API server.
 //
-// Input: the folders addons/ and apps/ of the repository, and the programs that hack/lab.sh builds. Output: test failures that say
+// Input: the folders addons/ and apps/ of the repository, and the programs that hack/programs.sh builds. Output: test failures that say
 // which base, object, permission or log line is wrong. Invariants: bases go to the cluster through the product's own
 // renderer, planner and applier; programs run with what the pods in the cluster say (arguments, environment, files, service
 // account) and with nothing else but the differences that a test lists; nothing outlives the test.
