@@ -284,15 +284,15 @@ func TestDrainoReplay(t *testing.T) {
 	}
 	a := newActor(t, c, account)
 	a.informs(t, "", resources("", "v1", "nodes")...)
-	locks := a.CoreV1().Endpoints("draino")                                                                                          //nolint:staticcheck // its lock is one
-	lock, err := locks.Create(t.Context(), &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "draino"}}, metav1.CreateOptions{}) //nolint:staticcheck // as above
+	locks := a.CoreV1().Endpoints("draino")
+	if _, err := locks.Create(t.Context(), &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Name: "draino"}}, metav1.CreateOptions{}); err != nil { //nolint:staticcheck // its lock is one
+		t.Fatal(err)
+	}
+	lock, err := locks.Get(t.Context(), "draino", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lock, err = locks.Get(t.Context(), "draino", metav1.GetOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err = locks.Update(t.Context(), lock, metav1.UpdateOptions{}); err != nil {
+	if _, err := locks.Update(t.Context(), lock, metav1.UpdateOptions{}); err != nil {
 		t.Error(err)
 	}
 	pod := victim(t, c, "stranded")
