@@ -21,6 +21,7 @@ import (
 
 	"github.com/eks-gitops/reconciler/lab/daemon"
 	"github.com/eks-gitops/reconciler/lab/process"
+	"github.com/eks-gitops/reconciler/lab/site"
 )
 
 const daemonLog = "lab.log"
@@ -52,7 +53,7 @@ func newUpCommand(dir *string) *cobra.Command {
 	set.StringVar(&flags.options.Region, "region", "", "region that is simulated (default: what the lab had, else us-west-2)")
 	set.BoolVar(&flags.options.UnsafeNoFsync, "unsafe-no-fsync", false, "let etcd lose data when the machine dies; faster on slow disks")
 	set.StringVar(&flags.options.MetricsServer, "metrics-server", "", "program to run for pods of metrics-server (default: metrics-server beside this program)")
-	set.StringVar(&flags.standins, "standins", "", "YAML list of {image, address}: what answers for pods of an image")
+	set.StringVar(&flags.standins, "standins", "", "YAML list of {image, address}: what answers for pods of an image (default: prometheus-adapter, without metrics)")
 	set.BoolVar(&flags.detach, "detach", false, "run in the background")
 	set.DurationVar(&flags.timeout, "timeout", time.Minute, "with --detach: give up when the lab does not answer by then")
 	return command
@@ -68,6 +69,8 @@ func serve(ctx context.Context, flags upFlags, out io.Writer) error {
 	if o.MetricsServer == "" {
 		o.MetricsServer = metricsServerBeside(path)
 	}
+	// What the sample fleet runs and the lab does not: it would have nothing to serve without a real Prometheus.
+	o.Standins = []site.Standin{{Image: "prometheus-adapter"}}
 	if flags.standins != "" {
 		content, err := os.ReadFile(flags.standins)
 		if err != nil {

@@ -30,7 +30,7 @@ func (a *Admission) Connect(ctx context.Context, pod *corev1.Pod, _ int32) (net.
 	}
 	near, far := net.Pipe()
 	server := &http.Server{
-		Handler: http.HandlerFunc(allowEverything), ReadHeaderTimeout: connectTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: agreeable(), ReadHeaderTimeout: connectTimeout, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug),
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
@@ -38,6 +38,20 @@ func (a *Admission) Connect(ctx context.Context, pod *corev1.Pod, _ int32) (net.
 		_ = server.Serve(newOnce(far, config))
 	}()
 	return near, nil
+}
+
+// agreeable allows every admission, and serves any aggregated API without resources: enough for it to be Available.
+func agreeable() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /", allowEverything)
+	mux.HandleFunc("GET /apis/{group}/{version}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(metav1.APIResourceList{
+			TypeMeta:     metav1.TypeMeta{APIVersion: "v1", Kind: "APIResourceList"},
+			GroupVersion: r.PathValue("group") + "/" + r.PathValue("version"), APIResources: []metav1.APIResource{},
+		})
+	})
+	return mux
 }
 
 // allowEverything answers an AdmissionReview in the version it was asked in.

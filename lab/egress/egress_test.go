@@ -213,7 +213,7 @@ func TestAKubeletAnswersWhomItMay(t *testing.T) {
 	}
 }
 
-func TestTheAdmissionStandInAllows(t *testing.T) {
+func TestTheStandInAgrees(t *testing.T) {
 	t.Parallel()
 	authority, err := pki.OpenAuthority(t.TempDir(), "ca", time.Now)
 	if err != nil {
@@ -257,6 +257,23 @@ func TestTheAdmissionStandInAllows(t *testing.T) {
 	}
 	if !out.Response.Allowed || out.Response.UID != "u-1" || out.Kind != "AdmissionReview" || out.APIVersion != "admission.k8s.io/v1" {
 		t.Errorf("got %+v", out)
+	}
+
+	request, err = http.NewRequestWithContext(t.Context(), http.MethodGet, "https://hook.apps.svc/apis/custom.metrics.k8s.io/v1beta2", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err = client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var list metav1.APIResourceList
+	if err := json.NewDecoder(response.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	if list.Kind != "APIResourceList" || list.GroupVersion != "custom.metrics.k8s.io/v1beta2" || len(list.APIResources) != 0 {
+		t.Errorf("as an aggregated API it serves %+v", list)
 	}
 }
 

@@ -151,7 +151,8 @@ func MetricsServerArgs(container corev1.Container, port int, dir, kubeconfig str
 		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig)
 }
 
-// Admission is a stand-in for webhooks that let everything pass: it answers each AdmissionReview with "allowed".
+// Admission is a stand-in for webhooks that let everything pass (it answers each AdmissionReview with "allowed") and for
+// aggregated APIs that have nothing to tell.
 type Admission struct {
 	// Certificate finds the certificate that a pod would serve with.
 	Certificate func(ctx context.Context, pod *corev1.Pod) (ServingCertificate, error)

@@ -58,8 +58,8 @@ type Site struct {
 type Standin struct {
 	// Image is a pattern for the last part of the image's name without tag: "cert-manager-webhook".
 	Image string `json:"image"`
-	// Address is where a stand-in listens on this machine; empty means the one that admits everything (a webhook that always
-	// says yes).
+	// Address is where a stand-in listens on this machine; empty means the one that agrees to everything: a webhook that always
+	// says yes, an aggregated API without resources.
 	Address string `json:"address,omitempty"`
 }
 

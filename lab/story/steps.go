@@ -26,6 +26,7 @@ func Steps() []Step {
 		{"The replacement is approved by a commit", approve},
 		{"git revert", revert},
 		{"History tells it all", history},
+		{"A second cluster from the same bases", second},
 		{"Teardown leaves nothing", teardown},
 	}
 }
@@ -286,6 +287,32 @@ func history(ctx context.Context, s *Story) error {
 	return err
 }
 
+// second brings up the production cluster by hand, since the daemon was told to follow dev only.
+func second(ctx context.Context, s *Story) error {
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	s.Say("reconciler apply clusters/prod")
+	out, err := s.R.CLI(ctx, "apply", "clusters/prod", "--progress", "quiet")
+	if err != nil {
+		return err
+	}
+	if out.Code != 0 {
+		return fmt.Errorf("apply of clusters/prod exits %d: %s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	prod, err := s.Lab.Cluster("prod")
+	if err != nil {
+		return err
+	}
+	if err := nodes(ctx, s, prod, map[string]int{"system": 3, "batch": 1}); err != nil {
+		return err
+	}
+	out, err = s.show(ctx, "diff", "clusters/prod")
+	if err == nil && out.Code != 0 {
+		err = fmt.Errorf("diff after apply exits %d, want 0", out.Code)
+	}
+	return err
+}
+
 func teardown(ctx context.Context, s *Story) error {
 	if err := s.R.Stop(ctx); err != nil {
 		return err
@@ -293,13 +320,15 @@ func teardown(ctx context.Context, s *Story) error {
 	s.Say("the daemon stopped in good order")
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	out, err := s.R.CLI(ctx, "teardown", "clusters/dev", "--yes")
-	if err != nil {
-		return err
-	}
-	s.Show(out.Stdout)
-	if out.Code != 0 {
-		return fmt.Errorf("teardown exits %d: %s", out.Code, out.Stderr)
+	for _, folder := range []string{"clusters/prod", "clusters/dev"} {
+		out, err := s.R.CLI(ctx, "teardown", folder, "--yes")
+		if err != nil {
+			return err
+		}
+		s.Show(out.Stdout)
+		if out.Code != 0 {
+			return fmt.Errorf("teardown of %s exits %d: %s", folder, out.Code, out.Stderr)
+		}
 	}
 	left, err := s.Lab.Left(ctx)
 	if err != nil {
