@@ -71,8 +71,9 @@ unit: race ## tests of the root module, race detector on, shuffled
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 20m ./...
 
 .PHONY: e2e
+# One package at a time: each starts up to eight control planes.
 e2e: build programs race ## tests of the lab and of the whole product on it
-	CGO_ENABLED=1 $(GO) -C lab test -race -shuffle=on -parallel 8 -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) -C lab test -race -shuffle=on -p 1 -parallel 8 -timeout 30m ./...
 
 .PHONY: image
 image: build ## build the container image with buildah and run its version
