@@ -81,7 +81,8 @@ image: build ## build the container image with buildah and run its version
 
 .PHONY: test
 test: deps build lab programs ## everything that CI runs
-	@$(MAKE) --no-print-directory -j4 --output-sync=target lint unit e2e image
+	@$(MAKE) --no-print-directory -j3 --output-sync=target lint unit image
+	@$(MAKE) --no-print-directory e2e
 	@$(MAKE) --no-print-directory demo CHECK=1
 
 .PHONY: bench
