@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 }
 
 func shell(dir, script string) process.Spec {
-	return process.Spec{Name: "child", Path: "/bin/sh", Args: []string{"-c", script}, Env: os.Environ(), Dir: dir}
+	return process.Spec{Name: "child", Path: "/bin/sh", Args: []string{"-c", script}, Env: os.Environ(), Dir: dir, WorkDir: dir}
 }
 
 func TestStopEndsTheWholeGroup(t *testing.T) {
@@ -43,9 +43,23 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	if got := process.ReadPID(filepath.Join(dir, "child.pid")); got != p.PID() {
 		t.Errorf("the pid file says %d, the process is %d", got, p.PID())
 	}
+	var grandchild int
+	err = process.Poll(t.Context(), 5*time.Millisecond, "the grandchild's number", func(context.Context) (bool, error) {
+		grandchild = process.ReadPID(filepath.Join(dir, "grandchild"))
+		return grandchild != 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.Kill()
 	if process.Alive(p.PID()) {
 		t.Error("the process lives")
+	}
+	err = process.Poll(t.Context(), 5*time.Millisecond, "the grandchild to end", func(context.Context) (bool, error) {
+		return !process.Alive(grandchild), nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "child.pid")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the pid file is still there: %v", err)

@@ -15,10 +15,10 @@ func TestDaemonConnectsAnewForAChangedPolicy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		w.push(configMap("a", "1"))
-		var policies []*gitops.Item
+		policies := make(chan *gitops.Item, 8)
 		e := w.engine()
 		e.Connect = func(_ context.Context, c gitops.Cluster) (engine.Target, error) {
-			policies = append(policies, c.Policy)
+			policies <- c.Policy
 			return w.target(), nil
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -27,14 +27,14 @@ func TestDaemonConnectsAnewForAChangedPolicy(t *testing.T) {
 		time.Sleep(time.Second)
 		w.push(configMap("a", "2"))
 		time.Sleep(time.Second)
-		if len(policies) != 1 {
-			t.Fatalf("connected %d times before the policy changed", len(policies))
+		if first := <-policies; first != nil || len(policies) != 0 {
+			t.Fatalf("connected with the policy %v, and %d times more before it changed", first, len(policies))
 		}
 		w.setPolicy(&gitops.Item{Spec: gitops.Tree{"interval": "1m"}})
 		w.push(configMap("a", "3"))
 		time.Sleep(time.Second)
-		if len(policies) != 2 || policies[1] == nil {
-			t.Errorf("connected with the policies %v", policies)
+		if len(policies) != 1 || <-policies == nil {
+			t.Error("not connected with the new policy")
 		}
 		cancel()
 		if err := <-done; err != nil {
