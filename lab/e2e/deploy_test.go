@@ -270,7 +270,7 @@ func (d *deployed) readFromOutside(t *testing.T, commit string) {
 	p.Env = append(slices.Clone(p.Env), "KUBECONFIG="+d.kubeconfig)
 	for want, args := range map[string][]string{
 		commit[:7]:  {"history", "--ledger", "kubernetes"},
-		"converged": {"status", "--ledger", "kubernetes:reconciler-system"},
+		"converged": {"status", "dev", "--ledger", "kubernetes:reconciler-system"}, // prod may still be on its way
 	} {
 		out, err := p.Run(t.Context(), "reconciler", args...)
 		if err != nil {
