@@ -4,12 +4,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,24 +180,11 @@ func (f upFlags) again() []string {
 
 // ask asks the lab in dir for its status.
 func ask(ctx context.Context, dir string) (daemon.Status, error) {
-	var status daemon.Status
 	state, err := daemon.ReadState(dir)
 	if err != nil {
-		return status, err
+		return daemon.Status{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, state.Endpoint()+"/_lab/status", http.NoBody)
-	if err != nil {
-		return status, fmt.Errorf("asking the lab: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return status, fmt.Errorf("asking the lab: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		return status, fmt.Errorf("reading the lab's answer: %w", err)
-	}
-	return status, nil
+	return daemon.Ask(ctx, state)
 }

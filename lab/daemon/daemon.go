@@ -293,7 +293,7 @@ func (d *Daemon) release() {
 func (d *Daemon) plainHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", d.aws)
-	mux.HandleFunc("GET /_lab/status", d.serveStatus)
+	mux.HandleFunc("GET "+statusPath, d.serveStatus)
 	return mux
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -101,6 +102,26 @@ type ClusterStatus struct {
 	Error    string         `json:"error,omitempty"`
 	PIDs     map[string]int `json:"pids,omitempty"`
 	Memory   int            `json:"memoryMiB"` // resident set of its processes
+}
+
+const statusPath = "/_lab/status"
+
+// Ask asks a running lab for its status.
+func Ask(ctx context.Context, s State) (Status, error) {
+	var status Status
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint()+statusPath, http.NoBody)
+	if err != nil {
+		return status, fmt.Errorf("asking the lab: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return status, fmt.Errorf("asking the lab: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+		return status, fmt.Errorf("reading the lab's answer: %w", err)
+	}
+	return status, nil
 }
 
 func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {

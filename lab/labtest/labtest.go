@@ -8,11 +8,9 @@ package labtest
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,22 +126,7 @@ func (l *Lab) await(t testing.TB) {
 func (l *Lab) Kill() { l.proc.Kill() }
 
 // Status asks the lab what it runs.
-func (l *Lab) Status(ctx context.Context) (daemon.Status, error) {
-	var status daemon.Status
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, l.State.Endpoint()+"/_lab/status", http.NoBody)
-	if err != nil {
-		return status, fmt.Errorf("asking the lab: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return status, fmt.Errorf("asking the lab: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		return status, fmt.Errorf("reading the lab's answer: %w", err)
-	}
-	return status, nil
-}
+func (l *Lab) Status(ctx context.Context) (daemon.Status, error) { return daemon.Ask(ctx, l.State) }
 
 // Getenv is one of the variables of `lab env`.
 func (l *Lab) Getenv(name string) string { return l.env[name] }

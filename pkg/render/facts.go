@@ -58,14 +58,9 @@ func (s *survey) replacementFile(full string, reached bool) {
 	if full == "" {
 		return
 	}
-	body, err := s.view.ReadFile(full)
-	if err != nil {
-		s.fail(unreadable(full, err))
+	docs, ok := s.read(full)
+	if !ok {
 		return
-	}
-	docs, failed := documents(full, body)
-	if failed != nil {
-		s.fail(failed)
 	}
 	for _, doc := range docs {
 		if doc.Kind != yaml.SequenceNode {

@@ -123,6 +123,20 @@ func (s *survey) kustomization(folder string, from gitops.Position, parent *laye
 	s.generators(l)
 }
 
+// read gives the documents of a file; what cannot be parsed of it is a problem. Not ok is a file that cannot be read at all.
+func (s *survey) read(file string) (docs []*yaml.Node, ok bool) {
+	body, err := s.view.ReadFile(file)
+	if err != nil {
+		s.fail(unreadable(file, err))
+		return nil, false
+	}
+	docs, failed := documents(file, body)
+	if failed != nil {
+		s.fail(failed)
+	}
+	return docs, true
+}
+
 // load parses a kustomization file strictly.
 func (s *survey) load(folder, file string, parent *layer) *layer {
 	body, err := s.view.ReadFile(file)
@@ -323,14 +337,9 @@ func (s *survey) resource(file string) {
 	if _, done := s.objects[file]; done {
 		return
 	}
-	body, err := s.view.ReadFile(file)
-	if err != nil {
-		s.fail(unreadable(file, err))
+	docs, ok := s.read(file)
+	if !ok {
 		return
-	}
-	docs, failed := documents(file, body)
-	if failed != nil {
-		s.fail(failed)
 	}
 	s.objects[file] = []*object{}
 	for _, doc := range docs {

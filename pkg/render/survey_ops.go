@@ -135,14 +135,9 @@ func (s *survey) plugins(l *layer, n *yaml.Node) {
 		return
 	}
 	if !isFolder {
-		body, err := s.view.ReadFile(full)
-		if err != nil {
-			s.fail(unreadable(full, err))
+		docs, ok := s.read(full)
+		if !ok {
 			return
-		}
-		docs, failed := documents(full, body)
-		if failed != nil {
-			s.fail(failed)
 		}
 		for _, doc := range docs {
 			s.plugin(doc, path.Dir(full), full, l.shares)
