@@ -74,25 +74,21 @@ func (g *git) Fetch(ctx context.Context) (gitops.Snapshot, error) {
 		// A commit never moves: there is nothing to ask.
 		return g.current(g.last.commit.String()), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.options.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Timeout, overdue{"not done", g.options.Timeout})
 	defer cancel()
 	snapshot, err := g.fetch(ctx)
 	if err != nil {
-		return gitops.Snapshot{}, g.trouble(err)
+		return gitops.Snapshot{}, g.trouble(overdueOr(ctx, err))
 	}
 	return snapshot, nil
 }
 
 func (g *git) fetch(ctx context.Context) (gitops.Snapshot, error) {
-	x, err := g.remote.connect(ctx)
+	x, refs, err := g.meet(ctx)
 	if err != nil {
 		return gitops.Snapshot{}, err
 	}
 	defer x.close()
-	refs, err := x.references(ctx)
-	if err != nil {
-		return gitops.Snapshot{}, err
-	}
 	c, err := refs.pick(g.options.Rev)
 	if err != nil {
 		return gitops.Snapshot{}, err
@@ -109,6 +105,27 @@ func (g *git) fetch(ctx context.Context) (gitops.Snapshot, error) {
 	return g.current(c.ref), nil
 }
 
+// meet begins an exchange and has the references listed. A server that is there does that within seconds, however long its
+// objects take: a silent one is not waited for as long as a large fetch.
+func (g *git) meet(ctx context.Context) (exchange, references, error) {
+	ctx, hush := context.WithCancelCause(ctx) // ends with its parent, as the exchange does
+	timer := time.AfterFunc(g.options.Answer, func() { hush(overdue{"no answer", g.options.Answer}) })
+	defer timer.Stop()
+	x, err := g.remote.connect(ctx)
+	if err != nil {
+		return nil, references{}, overdueOr(ctx, err)
+	}
+	refs, err := x.references(ctx)
+	if !timer.Stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		x.close()
+		return nil, references{}, overdueOr(ctx, err)
+	}
+	return x, refs, nil
+}
+
 // bring gets the objects of a commit. When that fails on top of what is there already, or does not add up (history was
 // rewritten, the repository was made anew), everything is asked for once more in a new exchange.
 func (g *git) bring(ctx context.Context, x exchange, c choice) (*frozen, error) {
@@ -117,13 +134,10 @@ func (g *git) bring(ctx context.Context, x exchange, c choice) (*frozen, error) 
 		if err == nil || ctx.Err() != nil || refused(err) {
 			return next, err
 		}
-		if x, err = g.remote.connect(ctx); err != nil {
+		if x, _, err = g.meet(ctx); err != nil {
 			return nil, err
 		}
 		defer x.close()
-		if _, err := x.references(ctx); err != nil {
-			return nil, err
-		}
 	}
 	return load(ctx, x, c, plumbing.ZeroHash, memory.NewStorage())
 }
@@ -184,17 +198,13 @@ func (g *git) tick(ctx context.Context, p *polled) {
 
 // poll asks where the followed reference is: one request.
 func (g *git) poll(ctx context.Context) (plumbing.Hash, error) {
-	ctx, cancel := context.WithTimeout(ctx, g.options.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, g.options.Timeout, overdue{"not done", g.options.Timeout})
 	defer cancel()
-	x, err := g.remote.connect(ctx)
+	x, refs, err := g.meet(ctx)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	defer x.close()
-	refs, err := x.references(ctx)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
 	c, err := refs.pick(g.options.Rev)
 	return c.commit, err
 }

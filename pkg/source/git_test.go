@@ -184,8 +184,14 @@ func TestAServerThatSaysNothingIsGivenUp(t *testing.T) {
 	h.write(t, "a", "1")
 	server := h.serve(t, git.Options{})
 	server.Inject(git.Fault{Path: "fleet.git", Hang: true}, -1)
-	s := open(t, source.Options{Location: server.URL + "/fleet.git", Timeout: 100 * time.Millisecond})
+	s := open(t, source.Options{Location: server.URL + "/fleet.git", Answer: 100 * time.Millisecond})
 	refused(t, s, gitops.SourceUnreachable, "no answer within 100ms")
+	server.Heal()
+	fetch(t, s)
+	h.write(t, "a", "2")
+	server.Inject(git.Fault{Path: "/git-upload-pack", Hang: true}, -1)
+	s = open(t, source.Options{Location: server.URL + "/fleet.git", Timeout: 500 * time.Millisecond})
+	refused(t, s, gitops.SourceUnreachable, "not done within 500ms")
 }
 
 func TestCredentialsAreReadAgainWhenTheyChange(t *testing.T) {

@@ -96,7 +96,7 @@ func (s shell) config(ctx context.Context, address string) (config *ssh.ClientCo
 	verified = new(bool)
 	check := known.HostKeyCallback()
 	return &ssh.ClientConfig{
-		User: s.login(), Auth: []ssh.AuthMethod{method}, Timeout: s.options.Timeout,
+		User: s.login(), Auth: []ssh.AuthMethod{method}, Timeout: s.options.Answer,
 		// Without this the server may offer a key of a kind that known_hosts does not list, which looks like an attack.
 		HostKeyAlgorithms: known.HostKeyAlgorithms(address),
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {

@@ -39,7 +39,9 @@ type Options struct {
 	Interval time.Duration
 	// Jitter spreads polls: it returns a value in [0, 1). Nil means none.
 	Jitter func() float64
-	// Timeout bounds one exchange with the server; zero means 2 min.
+	// Answer bounds the time until the server has listed its references; zero means 15 s.
+	Answer time.Duration
+	// Timeout bounds one exchange with the server, objects included; zero means 2 min.
 	Timeout time.Duration
 	// Debounce is how long a folder must be quiet before a nudge; zero means 75 ms.
 	Debounce time.Duration
@@ -82,6 +84,9 @@ func Open(o Options) (Source, error) {
 func (o Options) withDefaults() Options {
 	if o.Interval <= 0 {
 		o.Interval = 30 * time.Second
+	}
+	if o.Answer <= 0 {
+		o.Answer = 15 * time.Second
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 2 * time.Minute

@@ -106,7 +106,7 @@ func TestTroubleOverSSH(t *testing.T) {
 	refused(t, open(t, missing), gitops.SourceUnreachable, "the server says")
 	shell.Hang(true)
 	hanging := o
-	hanging.Timeout = 100 * time.Millisecond
+	hanging.Answer = 100 * time.Millisecond
 	refused(t, open(t, hanging), gitops.SourceUnreachable, "no answer within 100ms")
 	shell.Hang(false)
 	fetch(t, open(t, o))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 
@@ -33,13 +34,29 @@ func (g *git) trouble(err error) *gitops.Error {
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		why = errors.New("the server knows no such repository, or hides it from these credentials")
 	case errors.Is(err, context.DeadlineExceeded):
-		why = &naming{text: "no answer within " + g.options.Timeout.String(), cause: err}
+		why = &naming{text: "no answer in the time given", cause: err}
 	}
 	e := gitops.Errorf(reason, "fetching %s: %w", g.shown, why)
 	if reason == gitops.SourceUnreachable {
 		e.Try = "git ls-remote " + g.shown
 	}
 	return e
+}
+
+// overdue is what an exchange was broken off for.
+type overdue struct {
+	what  string
+	after time.Duration
+}
+
+func (o overdue) Error() string { return o.what + " within " + o.after.String() }
+
+// overdueOr is why ctx broke an exchange off, if it did, else err. Whoever was cut short tells that in words of its own.
+func overdueOr(ctx context.Context, err error) error {
+	if late, ok := errors.AsType[overdue](context.Cause(ctx)); ok {
+		return late
+	}
+	return err
 }
 
 // naming is an error under a longer text.
