@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -23,6 +24,9 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	}
 	rules, policies := e.rules(&j)
 	desired, observed := e.look(ctx, j, rules, inventory)
+	if ctx.Err() != nil {
+		return record, interrupted(ctx, record.Cluster)
+	}
 	record.Plan = plan.Build(plan.Input{
 		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
 	}, policies...)
@@ -62,6 +66,14 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 		e.Sink.Emit(run.Finished{Head: e.head(record.Cluster), Record: record})
 	}
 	return record, nil
+}
+
+// interrupted is what becomes of a pass that ended while it looked: half a look is no ground for a plan, nor worth a record.
+func interrupted(ctx context.Context, cluster string) *gitops.Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return gitops.Errorf(gitops.Deadline, "the time given was over before all of %s was looked at; nothing was changed", cluster)
+	}
+	return gitops.Errorf(gitops.Interrupted, "the run was stopped while it looked at %s; nothing was changed", cluster)
 }
 
 // rules reads the cluster's policy. One that cannot be read becomes a problem of the cluster, on which

@@ -145,8 +145,12 @@ func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
 		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Last: w.last,
 		Lost: w.lost, Nudged: func() { w.again = true }, Due: func(r run.Record) time.Time { return w.due(todo.cluster, r) },
 	})
-	if err != nil {
-		return w.stuck(todo, gitops.AsError(gitops.LedgerUnavailable, err))
+	if e := gitops.AsError(gitops.LedgerUnavailable, err); err != nil {
+		if ctx.Err() != nil && e.Reason == gitops.Interrupted {
+			w.Log.Info("stopped", "cluster", w.name, "why", e)
+			return time.Time{}
+		}
+		return w.stuck(todo, e)
 	}
 	w.last, w.trouble = &record, ""
 	return record.Next
