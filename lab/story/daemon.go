@@ -103,7 +103,7 @@ func trouble(r run.Record) string {
 	}
 	for _, res := range r.Results {
 		if res.State != run.Done {
-			text += fmt.Sprintf("\n  %s %s %s", res.State, res.Ref, res.Health.Message)
+			text += fmt.Sprintf("\n  %s %s %s", res.State, res.Ref, res.Health.String())
 			if res.Error != nil {
 				text += " " + res.Error.Error()
 			}

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -73,9 +74,9 @@ func (c *Cloud) makeGroup(ctx context.Context, cfg *Config, w *world, want nodeg
 func (c *Cloud) replaceGroup(ctx context.Context, cfg *Config, line lineup, old *group, r gitops.Ref) error {
 	if health := cfg.groupHealth(line.target); health.Status != gitops.Ready {
 		if health.Status == gitops.Failed {
-			return gitops.Errorf(gitops.HealthFailed, "%s, which is to replace %s: %s", line.target.Name, old.Name, health.Message)
+			return gitops.Errorf(cmp.Or(health.Reason, gitops.HealthFailed), "%s, which is to replace %s: %s", line.target.Name, old.Name, health.Message)
 		}
-		c.say(r, "waiting for %s: %s", line.target.Name, health.Message)
+		c.say(r, next("waiting for %s: %s", line.target.Name, health.Message))
 		return nil
 	}
 	if c.Nodes != nil {
@@ -88,7 +89,7 @@ func (c *Cloud) replaceGroup(ctx context.Context, cfg *Config, line lineup, old 
 			return fmt.Errorf("looking at the nodes of %s: %w", line.target.Name, err)
 		}
 		if s, _ := line.target.scale(); int64(ready) < s.desired {
-			c.say(r, "%d of %d nodes of %s are ready", ready, s.desired, line.target.Name)
+			c.say(r, next("%d of %d nodes of %s are ready", ready, s.desired, line.target.Name))
 			return nil
 		}
 	}
@@ -113,32 +114,33 @@ func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitop
 			if left == 1 {
 				pods = "pod"
 			}
-			says := fmt.Sprintf("draining %s: %d %s left", g.Name, left, pods)
+			health := next("draining %s: %d %s left", g.Name, left, pods)
 			if blocked != "" {
-				says += "; " + blocked
+				health.Message += "; " + blocked
+				health.Reason = gitops.DrainBlocked
 			}
-			c.say(r, "%s", says)
+			c.say(r, health)
 			return nil
 		}
 	}
-	c.say(r, "deleting %s", g.Name)
+	c.say(r, next("deleting %s", g.Name))
 	return c.deleteStack(ctx, cfg, *g.Stack)
 }
 
 // say remembers, for Ready, what a ref waits for.
-func (c *Cloud) say(r gitops.Ref, format string, args ...any) {
+func (c *Cloud) say(r gitops.Ref, h gitops.Health) {
 	c.mu.Lock()
-	c.said[r] = fmt.Sprintf(format, args...)
+	c.said[r] = h
 	c.mu.Unlock()
 }
 
-func (c *Cloud) saying(r gitops.Ref, otherwise string) string {
+func (c *Cloud) saying(r gitops.Ref, otherwise string) gitops.Health {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.said[r]; s != "" {
-		return s
+	if h, ok := c.said[r]; ok {
+		return h
 	}
-	return otherwise
+	return next("%s", otherwise)
 }
 
 // changeManaged sends one update of a managed group; size, labels, taints and update limits travel together.

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -86,7 +87,7 @@ func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (
 	case !stackDone(s) && stackMoving(s):
 		return underway, "", nil
 	case !stackDone(s):
-		return underway, "", gitops.Errorf(gitops.ApplyFailed, "%s", w.why(s))
+		return underway, "", gitops.Errorf(cmp.Or(w.failed(s).Reason, gitops.ApplyFailed), "%s", w.failed(s).Message)
 	}
 	rendered, err := r.template()
 	if err != nil {
@@ -111,7 +112,7 @@ func (c *Cloud) stackFailed(w *world, name string) (gitops.Health, bool) {
 	switch s.StackStatus {
 	case cfntypes.StackStatusCreateFailed, cfntypes.StackStatusRollbackComplete, cfntypes.StackStatusRollbackFailed,
 		cfntypes.StackStatusDeleteFailed, cfntypes.StackStatusUpdateRollbackFailed, cfntypes.StackStatusUpdateFailed:
-		return gitops.Health{Status: gitops.Failed, Message: w.why(s)}, true
+		return w.failed(s), true
 	default:
 		return gitops.Health{}, false
 	}

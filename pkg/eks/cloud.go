@@ -79,8 +79,8 @@ type Cloud struct {
 	steps map[gitops.Ref]*sync.Mutex
 	// tries are the last steps taken towards each ref: a step that AWS accepts but that changes nothing must end.
 	tries map[gitops.Ref]try
-	// said is what keeps a ref from going on, in words, from its last step.
-	said map[gitops.Ref]string
+	// said is what keeps a ref from going on, from its last step.
+	said map[gitops.Ref]gitops.Health
 }
 
 // New makes a Cloud. It performs no I/O.
@@ -92,7 +92,7 @@ func New(o Options) *Cloud {
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}), stale: true,
 		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
-		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]string{},
+		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }
 

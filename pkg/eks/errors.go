@@ -29,6 +29,8 @@ func failure(fallback gitops.Reason, r gitops.Ref, err error) *gitops.Error {
 		reason = gitops.AccessDenied
 	case throttled(code):
 		reason = gitops.Throttled
+	case exhausted(code):
+		reason = gitops.QuotaExceeded
 	case code != "":
 	case errors.Is(err, context.Canceled):
 		reason = gitops.Interrupted
@@ -91,6 +93,12 @@ func throttled(code string) bool {
 		return true
 	}
 	return false
+}
+
+// exhausted reports whether a code says that a quota is used up. Each service has its own: ResourceLimitExceededException,
+// LimitExceededException, VpcLimitExceeded, VcpuLimitExceeded, InstanceLimitExceeded, ServiceQuotaExceededException ...
+func exhausted(code string) bool {
+	return !throttled(code) && (strings.Contains(code, "LimitExceeded") || strings.Contains(code, "QuotaExceeded") || code == "MaxSpotInstanceCountExceeded")
 }
 
 // absent reports whether AWS says that a thing does not exist. CloudFormation says so with a ValidationError, which it

@@ -2,6 +2,8 @@ package eks
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
@@ -14,12 +16,25 @@ func stackSays(s cfntypes.Stack) string {
 	return fmt.Sprintf("stack %s is %s", aws.ToString(s.StackName), s.StackStatus)
 }
 
-// why adds the first cause to the state of a failed stack.
-func (w *world) why(s cfntypes.Stack) string {
+// failed is the health of a failed stack, with its first cause.
+func (w *world) failed(s cfntypes.Stack) gitops.Health {
+	h := gitops.Health{Status: gitops.Failed, Message: stackSays(s)}
 	if cause := w.Failures[aws.ToString(s.StackName)]; cause != "" {
-		return stackSays(s) + ": " + cause
+		h.Message += ": " + cause
+		h.Reason = limit(cause)
 	}
-	return stackSays(s)
+	return h
+}
+
+// limit is QuotaExceeded where text tells that a quota of the account is used up, else nothing. EKS's issues and CloudFormation's
+// events have AWS's codes in their text (HandlerErrorCode: ServiceLimitExceeded).
+func limit(text string) gitops.Reason {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if exhausted(word) {
+			return gitops.QuotaExceeded
+		}
+	}
+	return ""
 }
 
 // clusterHealth joins what EKS and the cluster's stack say. The stack counts: nodegroups import its outputs, which exist
@@ -31,7 +46,7 @@ func (c *Config) clusterHealth(w *world) gitops.Health {
 		case stackLeaving(s):
 			return gitops.Health{Status: gitops.Terminating, Message: stackSays(s)}
 		case stackUseless(s):
-			return gitops.Health{Status: gitops.Failed, Message: w.why(s)}
+			return w.failed(s)
 		}
 	}
 	switch {
@@ -75,7 +90,7 @@ func managedHealth(n *ekstypes.Nodegroup) gitops.Health {
 	case ekstypes.NodegroupStatusDeleting:
 		return gitops.Health{Status: gitops.Terminating, Message: says}
 	case ekstypes.NodegroupStatusCreateFailed, ekstypes.NodegroupStatusDeleteFailed, ekstypes.NodegroupStatusDegraded:
-		return gitops.Health{Status: gitops.Failed, Message: says}
+		return gitops.Health{Status: gitops.Failed, Message: says, Reason: limit(says)}
 	}
 	return gitops.Health{Status: gitops.Unknown, Message: says}
 }
@@ -113,7 +128,7 @@ func (c *Config) roleHealth(w *world, stack string) gitops.Health {
 	case stackLeaving(s):
 		return gitops.Health{Status: gitops.Terminating, Message: stackSays(s)}
 	case stackUseless(s), s.StackStatus == cfntypes.StackStatusUpdateRollbackFailed:
-		return gitops.Health{Status: gitops.Failed, Message: w.why(s)}
+		return w.failed(s)
 	case stackDone(s):
 		return gitops.Health{Status: gitops.Ready}
 	}

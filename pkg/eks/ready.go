@@ -166,12 +166,12 @@ func (c *Cloud) groupArrived(ctx context.Context, cfg *Config, w *world, r gitop
 	case h.Status == gitops.Failed:
 		return h, nil
 	case len(line.staying()) > 0:
-		return next("%s", c.saying(r, "replacing "+line.staying()[0].Name+" by "+line.name)), nil
+		return c.saying(r, "replacing "+line.staying()[0].Name+" by "+line.name), nil
 	case h.Status != gitops.Ready:
 		return h, nil
 	case len(line.old) > 0:
 		if s := line.old[0].Stack; s != nil && s.StackStatus == cfntypes.StackStatusDeleteFailed {
-			return gitops.Health{Status: gitops.Failed, Message: w.why(*s)}, nil
+			return w.failed(*s), nil
 		}
 		return gitops.Health{Status: gitops.Progressing, Message: line.old[0].Name + ", which it replaces, is being deleted"}, nil
 	case len(line.litter) > 0:
@@ -230,14 +230,14 @@ func (c *Cloud) gone(cfg *Config, w *world, r gitops.Ref) gitops.Health {
 		case !ok:
 			continue
 		case s.StackStatus == cfntypes.StackStatusDeleteFailed:
-			return gitops.Health{Status: gitops.Failed, Message: w.why(s)}
+			return w.failed(s)
 		case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
 			return gitops.Health{Status: gitops.Terminating, Message: stackSays(s), Step: len(stacks) > 1}
 		}
-		return next("%s", c.saying(r, stackSays(s)))
+		return c.saying(r, stackSays(s))
 	}
 	if there {
-		h := next("%s", c.saying(r, "it is still there"))
+		h := c.saying(r, "it is still there")
 		h.Status = gitops.Terminating
 		return h
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	simfault "github.com/eks-gitops/reconciler/internal/sim/aws/fault"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
@@ -37,13 +38,13 @@ func TestDrainBlocked(t *testing.T) {
 	if err := r.cloud.Apply(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	said := ""
+	said := gitops.Health{}
 	for range 100 {
 		h, err := r.cloud.Ready(t.Context(), c.Ref)
 		if err != nil {
 			t.Fatal(err)
 		}
-		said = h.Message
+		said = h
 		if h.Step {
 			if err := r.cloud.Apply(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -51,8 +52,8 @@ func TestDrainBlocked(t *testing.T) {
 		}
 		r.tick()
 	}
-	if want := "draining system: 4 pods left; PodDisruptionBudget shop/web allows no disruption"; said != want {
-		t.Errorf("it says %q, want %q", said, want)
+	if want := "draining system: 4 pods left; PodDisruptionBudget shop/web allows no disruption"; said.Message != want || said.Reason != gitops.DrainBlocked {
+		t.Errorf("it says %s %q, want DrainBlocked %q", said.Reason, said.Message, want)
 	}
 	// A new process finds the same change: the approval stays good.
 	r.reboot()

@@ -182,6 +182,32 @@ func TestRollback(t *testing.T) {
 	r.settled("repair")
 }
 
+// TestQuota: a used up quota of the account has a reason of its own, whoever tells of it.
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, small)
+	r.converge()
+	r.git(small + "- name: more\n  instanceType: m5.large\n")
+	c := find(t, r.plan(), KindNodegroup, "more")
+	if _, err := r.Faults().Add(simfault.Rule{Service: "cloudformation", Operation: "CreateStack", Effect: simfault.Fail, Code: "LimitExceededException", Message: "no more stacks", Status: 400}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cloud.Apply(t.Context(), c); !errors.Is(err, &gitops.Error{Reason: gitops.QuotaExceeded}) || !strings.Contains(err.Error(), "no more stacks") {
+		t.Errorf("the refused call: %v", err)
+	}
+	issue := ekstypes.Issue{Code: ekstypes.NodegroupIssueCodeInstanceLimitExceeded, Message: aws.String("5 of 5 are used")}
+	group := &ekstypes.Nodegroup{Status: ekstypes.NodegroupStatusCreateFailed, Health: &ekstypes.NodegroupHealth{Issues: []ekstypes.Issue{issue}}}
+	if h := managedHealth(group); h.Reason != gitops.QuotaExceeded || !strings.Contains(h.Message, "5 of 5") {
+		t.Errorf("the nodegroup: %s", h)
+	}
+	w := &world{Failures: map[string]string{"a": "VPC: \"The maximum number of VPCs has been reached.\" (HandlerErrorCode: ServiceLimitExceeded)", "b": "RequestLimitExceeded: slow down", "c": "the limit is exceeded"}}
+	for name, want := range map[string]gitops.Reason{"a": gitops.QuotaExceeded, "b": "", "c": ""} {
+		if h := w.failed(cfntypes.Stack{StackName: &name}); h.Reason != want {
+			t.Errorf("stack %s: %s", name, h)
+		}
+	}
+}
+
 // TestFailedSuccessor: when a successor cannot be made and git goes back, what is left of the attempt is cleared away, and
 // the old group stays untouched.
 func TestFailedSuccessor(t *testing.T) {

@@ -61,6 +61,31 @@ func TestRunOnceFailureBlocksDependantsOnly(t *testing.T) {
 	})
 }
 
+// TestReasons: what is known closer than "not healthy" and "too late" is said instead.
+func TestReasons(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		broken, late := configMap("broken", "1"), configMap("late", "1")
+		w.broken[broken.Ref], w.takes[late.Ref] = true, 24*time.Hour
+		want := map[string]gitops.Reason{"broken": gitops.HealthFailed, "late": gitops.Deadline}
+		for range 2 {
+			w.push(broken, late)
+			got := map[string]gitops.Reason{}
+			for _, r := range once(t, w).Results {
+				if r.Error != nil {
+					got[r.Ref.Name] = r.Error.Reason
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			w.why = map[gitops.Ref]gitops.Reason{broken.Ref: gitops.QuotaExceeded, late.Ref: gitops.DrainBlocked}
+			want = map[string]gitops.Reason{"broken": gitops.QuotaExceeded, "late": gitops.DrainBlocked}
+			broken, late = configMap("broken", "2"), configMap("late", "2")
+		}
+	})
+}
+
 func TestStepsAreTakenAndAreNoDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -202,6 +227,39 @@ func TestCancelFinishesTheBooks(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"create a"}, w.order()); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// stopped is a domain that is being looked at when the process is told to stop.
+type stopped struct {
+	side
+	stop context.CancelFunc
+}
+
+func (s stopped) Observe(ctx context.Context, d gitops.Desired, _ gitops.Inventory) (gitops.Observed, error) {
+	s.stop()
+	seen := gitops.Observed{}
+	for _, item := range d.Items {
+		seen[item.Ref] = gitops.Observation{Err: gitops.Errorf(gitops.Interrupted, "%w", ctx.Err()).On(item.Ref)}
+	}
+	return seen, nil
+}
+
+// TestStopWhileLooking: half a look is no look. It is one message, and neither planned on nor written over what was known.
+func TestStopWhileLooking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.push(configMap("a", "1"), configMap("b", "1"))
+		ctx, cancel := context.WithCancel(t.Context())
+		job := w.job()
+		job.Target.Objects = stopped{side{w, gitops.K8s}, cancel}
+		record, err := w.engine().RunOnce(ctx, job)
+		if e := gitops.AsError("none", err); err == nil || e.Reason != gitops.Interrupted || e.Message() != "the run was stopped while it looked at dev; nothing was changed" {
+			t.Errorf("it says %v", err)
+		}
+		if len(record.Plan.Problems) != 0 || len(w.records) != 0 || len(w.events) != 0 {
+			t.Errorf("problems %v, %d records, events %v", record.Plan.Problems, len(w.records), w.events)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -132,9 +133,9 @@ func (s *schedule) take(a answer) {
 	case a.health.Status == gitops.Absent && t.change.Action == plan.Wait && t.change.Ref.Domain == gitops.K8s:
 		s.settle(t, run.Interrupted, gitops.Errorf(gitops.BeingDeleted, "it is gone now; the next pass makes it anew"))
 	case a.health.Status == gitops.Failed:
-		s.fail(t, gitops.Errorf(gitops.HealthFailed, "%s", a.health.Message))
+		s.fail(t, gitops.Errorf(cmp.Or(a.health.Reason, gitops.HealthFailed), "%s", a.health.Message))
 	case s.Now().Sub(t.result.Began) > s.job.deadline:
-		s.fail(t, gitops.Errorf(gitops.Deadline, "not ready after %s: %s", s.job.deadline, a.health.Message))
+		s.fail(t, gitops.Errorf(cmp.Or(a.health.Reason, gitops.Deadline), "not ready after %s: %s", s.job.deadline, a.health.Message))
 	default:
 		t.step = a.health.Step
 		t.due = s.Now().Add(pause(s.Now().Sub(t.result.Began), a.health.Step))

@@ -36,6 +36,8 @@ type world struct {
 	hangs gitops.Ref
 	// broken refs never become ready.
 	broken map[gitops.Ref]bool
+	// why is the reason that a ref's health gives for not being ready.
+	why map[gitops.Ref]gitops.Reason
 	// steps is how many times a ref must be applied before its new content is live.
 	steps  map[gitops.Ref]int
 	nudges map[gitops.Domain]chan struct{}
@@ -79,7 +81,7 @@ var errFault = errors.New("injected")
 func newWorld() *world {
 	return &world{
 		want: map[gitops.Ref]gitops.Item{}, commits: map[string]map[gitops.Ref]gitops.Item{}, live: map[gitops.Ref]gitops.Tree{}, readyAt: map[gitops.Ref]time.Time{},
-		steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, moved: make(chan struct{}, 1),
+		steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, why: map[gitops.Ref]gitops.Reason{}, moved: make(chan struct{}, 1),
 		nudges:    map[gitops.Domain]chan struct{}{gitops.EKS: make(chan struct{}, 1), gitops.K8s: make(chan struct{}, 1)},
 		inventory: gitops.Inventory{}, planned: map[gitops.Digest]bool{}, observeErr: map[gitops.Domain]error{},
 		fault: func(string, gitops.Ref) fault { return none },
@@ -236,9 +238,9 @@ func (s side) health(r gitops.Ref) gitops.Health {
 	case s.live[r] == nil:
 		return gitops.Health{Status: gitops.Absent}
 	case s.broken[r]:
-		return gitops.Health{Status: gitops.Failed, Message: "it is broken"}
+		return gitops.Health{Status: gitops.Failed, Message: "it is broken", Reason: s.why[r]}
 	case time.Now().Before(s.readyAt[r]):
-		return gitops.Health{Status: gitops.Progressing, Message: "on its way"}
+		return gitops.Health{Status: gitops.Progressing, Message: "on its way", Reason: s.why[r]}
 	}
 	return gitops.Health{Status: gitops.Ready}
 }

@@ -22,7 +22,17 @@ const (
 type Health struct {
 	Status  Status `json:"status"`
 	Message string `json:"message,omitempty"`
+	// Reason is why it is not ready, where a closer one is known than HealthFailed or Deadline.
+	Reason Reason `json:"reason,omitempty"`
 	// Step asks the engine to call Apply again with the same change: the operation has a further step to take
 	// (a drain evicts what budgets allow, pass by pass).
 	Step bool `json:"-"`
+}
+
+// String is what is said of it: the message, after the reason where there is one.
+func (h Health) String() string {
+	if h.Reason == "" {
+		return h.Message
+	}
+	return string(h.Reason) + ": " + h.Message
 }

@@ -45,7 +45,7 @@ func (d *plain) transition(p *page, e run.Event) {
 		d.row(p, e.Head, "…", inkMove, e.Change, verb(e.Change.Action))
 	case run.Progressed:
 		c := d.act(e.Cluster).change(run.Result{Change: e.Change, Ref: e.Ref})
-		d.row(p, e.Head, "…", inkMove, c, clean(e.Health.Message))
+		d.row(p, e.Head, "…", inkMove, c, clean(e.Health.String()))
 	case run.Settled:
 		d.settled(p, e)
 	case run.Finished:
@@ -95,7 +95,7 @@ func (d *plain) tick(now time.Time) []byte {
 		first := slow[0]
 		said := span(d.now.Sub(first.began))
 		if first.health.Message != "" {
-			said = clean(first.health.Message) + ", " + said
+			said = clean(first.health.String()) + ", " + said
 		}
 		d.say(p, run.Head{At: d.now, Cluster: cluster}, a.place(first.change.ID)+" … waiting for "+count(len(slow), "change", "changes")+": "+clean(first.change.Ref.Label())+" "+said)
 	}

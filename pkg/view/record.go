@@ -54,7 +54,7 @@ func (p *page) result(c plan.Change, res run.Result) {
 	case res.State == "":
 		cells = append(cells, cell{inkFaint, "not reached"})
 	default:
-		cells = append(cells, cell{sink, string(res.State)}, cell{inkFaint, took}, cell{inkNone, clean(res.Health.Message)})
+		cells = append(cells, cell{sink, string(res.State)}, cell{inkFaint, took}, cell{inkNone, clean(res.Health.String())})
 	}
 	if c.Why != "" && res.Error == nil {
 		cells = append(cells, cell{inkFaint, clean(c.Why)})

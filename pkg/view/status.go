@@ -121,7 +121,7 @@ func (p *page) unfinished(s Standing, res run.Result) {
 		return
 	}
 	symbol, sink := mark(res.State)
-	said := res.Health.Message
+	said := res.Health.String()
 	since := took(res.Began, time.Time{}, p.Now)
 	if res.Error != nil {
 		said = res.Error.Message()

@@ -88,7 +88,7 @@ func (d *tty) region(columns int) []string {
 	for _, cluster := range sortedKeys(d.acts) {
 		a := d.acts[cluster]
 		for _, m := range a.slow() {
-			said := m.health.Message
+			said := m.health.String()
 			if said == "" {
 				said = verb(m.change.Action)
 			}
