@@ -151,11 +151,16 @@ func job(t gitops.Tree) (gitops.Health, bool) {
 
 // autoscaler: an HPA is ready when it can read its target and its metrics; kstatus knows none of its conditions.
 func autoscaler(t gitops.Tree) (gitops.Health, bool) {
-	if c, ok := conditionOf(t, "AbleToScale"); ok && c.status == "False" {
-		return progressing("%s: %s", c.reason, c.message)
+	able, looked := conditionOf(t, "AbleToScale")
+	if looked && able.status == "False" {
+		return progressing("%s: %s", able.reason, able.message)
 	}
-	if c, ok := conditionOf(t, "ScalingActive"); ok && c.status == "False" && c.reason != "ScalingDisabled" {
-		return progressing("%s: %s", c.reason, c.message)
+	active, measured := conditionOf(t, "ScalingActive")
+	switch {
+	case measured && active.status == "False" && active.reason != "ScalingDisabled":
+		return progressing("%s: %s", active.reason, active.message)
+	case !looked && !measured:
+		return progressing("its controller has not looked at it yet")
 	}
 	return ready()
 }
