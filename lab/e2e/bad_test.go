@@ -16,7 +16,7 @@ import (
 // code for "could not tell", and leaves everything else alone. The files' own mistakes are in cmd/reconciler's scripts.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	s := begin(t, 60)
+	s := begin(t, 300)
 	push(t, s, "Run the sample fleet")
 	if out := cli(t, s, 0, "apply", "clusters/dev", "--progress", "plain"); out.Code != 0 {
 		return

@@ -13,7 +13,7 @@ import (
 // reconciler then has nothing to do to it: diff exits 0, and apply brings in the overlays without touching EKS.
 func TestEksctlMadeIsAdopted(t *testing.T) {
 	t.Parallel()
-	s := begin(t, 60)
+	s := begin(t, 300)
 	push(t, s, "Run the sample fleet")
 	file := filepath.Join(s.Fleet.Work, "clusters/dev/cluster.yaml")
 	began := time.Now()
@@ -67,7 +67,7 @@ func TestEksctlMadeIsAdopted(t *testing.T) {
 // apply made.
 func TestEksctlManagesWhatTheReconcilerMade(t *testing.T) {
 	t.Parallel()
-	s := begin(t, 60)
+	s := begin(t, 300)
 	push(t, s, "Run the sample fleet")
 	apply, err := s.R.CLI(t.Context(), "apply", "clusters/dev", "--progress", "plain")
 	if err != nil {

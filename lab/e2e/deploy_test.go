@@ -40,7 +40,7 @@ type deployed struct {
 // with nothing but the rights of its Role, and uses all of them; two replicas share the work, and hand it over.
 func TestDeployment(t *testing.T) {
 	t.Parallel()
-	s := begin(t, 40)
+	s := begin(t, 300)
 	push(t, s, "Run the sample fleet")
 	cli(t, s, 0, "apply", "clusters/dev", "--progress", "plain") // somebody has to make the first cluster
 	d := install(t, s)

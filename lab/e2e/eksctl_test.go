@@ -79,7 +79,7 @@ func TestEksctlUpgrade(t *testing.T) {
 
 func newTrip(t *testing.T, cluster, config string) (p *programs, file string) {
 	t.Helper()
-	p = newPrograms(t, labtest.Start(t, labtest.Options{Speed: 60}), cluster)
+	p = newPrograms(t, labtest.Start(t, labtest.Options{}), cluster)
 	file = filepath.Join(t.TempDir(), "cluster.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func shortDir(t testing.TB) string {
 // TestKilledAtAnyMoment ends the daemon with kill -9 again and again while a cluster is created, changed, and a nodegroup
 // is replaced. Each time a new one continues from what is live; in the end nothing is missing and nothing is there twice.
 func TestKilledAtAnyMoment(t *testing.T) {
-	s := begin(t, 60)
+	s := begin(t, 300)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))

@@ -21,6 +21,19 @@ func (w *World) Duration(name string) time.Duration {
 	return w.Scale(d)
 }
 
+// shortest is the least that anybody waits for real programs.
+const shortest = time.Minute
+
+// Patience is how long the named wait for real programs lasts: as Duration, but never shorter than a minute unless it is
+// overridden. No speed makes a node join, a pod leave or an add-on's pods start sooner; AWS would give up on all of them.
+func (w *World) Patience(name string) time.Duration {
+	d := w.Duration(name)
+	if _, exact := w.overrides[name]; exact {
+		return d
+	}
+	return max(d, shortest)
+}
+
 // Scale divides a real-world duration by the speed.
 func (w *World) Scale(d time.Duration) time.Duration { return time.Duration(float64(d) / w.speed) }
 

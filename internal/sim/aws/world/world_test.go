@@ -181,13 +181,18 @@ func TestAdvance(t *testing.T) {
 
 func TestDurations(t *testing.T) {
 	t.Parallel()
-	part := Part{Name: "p", Durations: map[string]time.Duration{"given": time.Hour, "scaled": time.Hour}}
+	part := Part{Name: "p", Durations: map[string]time.Duration{"given": time.Hour, "scaled": time.Hour, "short": time.Minute}}
 	w := start(t, "", newClock(), part)
 	if d := w.Duration("scaled"); d != time.Minute {
 		t.Errorf("scaled: %s", d)
 	}
 	if d := w.Duration("given"); d != time.Second {
 		t.Errorf("given: %s", d)
+	}
+	for name, want := range map[string]time.Duration{"scaled": time.Minute, "short": shortest, "given": time.Second} {
+		if d := w.Patience(name); d != want {
+			t.Errorf("the patience with %s: %s, want %s", name, d, want)
+		}
 	}
 	if err := w.CheckDurations(); err != nil {
 		t.Error(err)
