@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -169,7 +170,7 @@ func (s shell) start(client *ssh.Client) (*pipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pipe{client: client, problem: &tail{}}
+	p := &pipe{client: client, session: session, problem: &tail{}}
 	session.Stderr = p.problem
 	if p.in, err = session.StdinPipe(); err != nil {
 		return nil, err
@@ -196,6 +197,7 @@ func quoted(path string) string {
 // pipe is a session with git-upload-pack over its standard streams.
 type pipe struct {
 	client  *ssh.Client
+	session *ssh.Session
 	in      io.WriteCloser
 	out     io.Reader
 	problem *tail
@@ -227,8 +229,22 @@ func (p *pipe) AdvertisedReferencesContext(ctx context.Context) (*packp.AdvRefs,
 	return adv, nil
 }
 
+// lastWords is how long a server that ended the conversation has to say why: its two streams come independently of each other.
+const lastWords = time.Second
+
 // explain prefers what the server wrote for people.
 func (p *pipe) explain(err error) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.session.Wait() // the end of the program at the other side, and of what it wrote
+	}()
+	late := time.NewTimer(lastWords)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
+	}
 	_ = p.client.Close()
 	if said := p.problem.String(); said != "" {
 		return fmt.Errorf("the server says: %s", said)
