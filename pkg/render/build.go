@@ -26,6 +26,8 @@ type builder struct {
 	cluster gitops.Cluster
 	facts   gitops.Facts
 	survey  *survey
+	// before are the parts of the last render.
+	before map[gitops.Digest][]gitops.Item
 	// configOnly wants ClusterConfigs and nothing else, instead of objects and no ClusterConfig.
 	configOnly bool
 }
@@ -59,6 +61,9 @@ func (b *builder) build() (out *rendered) {
 		return out
 	}
 	out.pending = len(b.survey.facts.unknown(b.facts)) > 0
+	if b.inParts(out) {
+		return out
+	}
 	resources, err := b.run()
 	if err != nil {
 		out.problems = b.explain(err)
@@ -94,7 +99,7 @@ func (b *builder) run() (resmap.ResMap, error) {
 		}
 		added = []string{virtualFacts}
 	}
-	if virtual[top.file], err = withAdditions(body, added); err != nil {
+	if virtual[top.file], err = withAdditions(body, added, nil); err != nil {
 		return nil, err
 	}
 	b.view.virtual = virtual
@@ -117,8 +122,9 @@ func kustomize(v *view, folder string) (resmap.ResMap, error) {
 	}).Run(v, "/"+folder)
 }
 
-// withAdditions puts resources and the wish for origin annotations into a kustomization.
-func withAdditions(body []byte, resources []string) ([]byte, error) {
+// withAdditions puts resources and the wish for origin annotations into a kustomization; only, if not nil, takes the place of the
+// resources it has.
+func withAdditions(body []byte, resources, only []string) ([]byte, error) {
 	asJSON, err := yaml.YAMLToJSON(body)
 	if err != nil {
 		return nil, err
@@ -127,15 +133,18 @@ func withAdditions(body []byte, resources []string) ([]byte, error) {
 	if err := json.Unmarshal(asJSON, &fields); err != nil {
 		return nil, err
 	}
-	for key, values := range map[string][]string{"resources": resources, "buildMetadata": {types.OriginAnnotations}} {
+	for field, values := range map[string][]string{"resources": resources, "buildMetadata": {types.OriginAnnotations}} {
+		key := field
 		for have := range fields {
 			// Kustomize reads keys in any case.
-			if strings.EqualFold(have, key) {
+			if strings.EqualFold(have, field) {
 				key = have
 			}
 		}
 		var list []string
-		if raw, ok := fields[key]; ok {
+		if field == "resources" && only != nil {
+			list = only
+		} else if raw, ok := fields[key]; ok {
 			if err := json.Unmarshal(raw, &list); err != nil {
 				return nil, err
 			}

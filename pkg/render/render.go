@@ -24,6 +24,9 @@ type Options struct {
 type Renderer struct {
 	// slots bounds concurrent renders of all clusters together.
 	slots chan struct{}
+	// portion is how many objects of a plain kustomization are built together: few enough to be fast, enough to pay for setting
+	// kustomize up.
+	portion int
 	// schema guards kustomize's OpenAPI schema, which is one per process: an overlay that brings its own renders alone.
 	schema sync.RWMutex
 
@@ -45,6 +48,8 @@ type rendered struct {
 	folders []string
 	// read are the files that took part.
 	read map[string]bool
+	// parts are the items of a plain kustomization, by what each part of it depends on.
+	parts map[gitops.Digest][]gitops.Item
 }
 
 // New makes a Renderer.
@@ -52,7 +57,7 @@ func New(o Options) *Renderer {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	return &Renderer{slots: make(chan struct{}, o.Concurrency), rendered: map[string]*rendered{}}
+	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}}
 }
 
 // Render implements engine.Renderer.
@@ -98,6 +103,9 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 		return known
 	}
 	b := &builder{Renderer: r, view: newView(files), folder: folder, overlay: overlay, cluster: c, facts: facts}
+	if known != nil {
+		b.before = known.parts
+	}
 	result := b.build()
 	r.mu.Lock()
 	defer r.mu.Unlock()
