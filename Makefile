@@ -80,7 +80,7 @@ e2e: build race ## tests of the whole product on the lab, with the eksctl CLI
 .PHONY: stack
 # One package at a time: each starts up to six control planes.
 stack: build programs race ## tests of the lab, and of addons/ and apps/ with their real programs
-	$(call TEST,100,-C lab) -p 1 -parallel 6 $$($(GO) -C lab list ./... | grep -v '/lab/e2e$$')
+	$(call TEST,100,-C lab) -p 1 -parallel 6 $$(CGO_ENABLED=1 $(GO) -C lab list -race ./... | grep -v '/lab/e2e$$')
 
 .PHONY: image
 image: build ## build the container image with buildah and run its version
