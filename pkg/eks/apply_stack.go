@@ -87,7 +87,8 @@ func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (
 	case !stackDone(s) && stackMoving(s):
 		return underway, "", nil
 	case !stackDone(s):
-		return underway, "", gitops.Errorf(cmp.Or(w.failed(s).Reason, gitops.ApplyFailed), "%s", w.failed(s).Message)
+		h := w.failed(s)
+		return underway, "", gitops.Errorf(cmp.Or(h.Reason, gitops.ApplyFailed), "%s", h.Message)
 	}
 	rendered, err := r.template()
 	if err != nil {

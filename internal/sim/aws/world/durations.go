@@ -25,7 +25,7 @@ func (w *World) Duration(name string) time.Duration {
 const shortest = time.Minute
 
 // Patience is how long the named wait for real programs lasts: as Duration, but never shorter than a minute unless it is
-// overridden. No speed makes a node join, a pod leave or an add-on's pods start sooner; AWS would give up on all of them.
+// overridden. No speed makes a node join or a pod leave sooner; AWS would give up on them.
 func (w *World) Patience(name string) time.Duration {
 	d := w.Duration(name)
 	if _, exact := w.overrides[name]; exact {
