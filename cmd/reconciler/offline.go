@@ -122,8 +122,8 @@ func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []err
 		_, problems := eks.Parse(cluster.Config)
 		trouble = append(trouble, asErrors(problems)...)
 	}
-	_, problems := plan.DecodeRules(cluster.Policy, f.engine.Checks)
-	trouble = append(trouble, asErrors(problems)...)
+	rules, problems := plan.DecodeRules(cluster.Policy, f.engine.Checks)
+	trouble = append(trouble, asErrors(append(problems, plan.CheckDependences(rules, cluster.Overlays)...))...)
 	desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, gitops.Facts{})
 	if err != nil {
 		return append(trouble, err)

@@ -28,7 +28,7 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 		return record, interrupted(ctx, record.Cluster)
 	}
 	record.Plan = plan.Build(plan.Input{
-		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor,
+		Desired: desired, Observed: observed, Inventory: inventory, Redactor: j.Target.Redactor, DependsOn: rules.DependsOn,
 	}, policies...)
 	if j.Preview {
 		record.Outcome, record.Ended = run.Preview, e.Now()

@@ -23,6 +23,8 @@ type task struct {
 	due time.Time
 	// step says that the next call is Apply again, not Ready.
 	step bool
+	// gate says that it only stands for what it needs (plan.Gate): there is nothing to call, to tell or to record.
+	gate bool
 	// started says that its start was told, so that its end is told too.
 	started bool
 }
@@ -88,8 +90,10 @@ func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitop
 // admit makes the tasks and settles those that do not run at all.
 func (s *schedule) admit(p plan.Plan) {
 	for _, c := range p.Changes {
-		t := &task{change: c, result: run.Result{Change: c.ID, Ref: c.Ref, State: run.Pending}, waits: map[gitops.Ref]bool{}}
-		s.tasks, s.byRef[c.Ref] = append(s.tasks, t), t
+		s.add(&task{change: c, result: run.Result{Change: c.ID, Ref: c.Ref, State: run.Pending}})
+	}
+	for _, g := range p.Gates {
+		s.add(&task{change: plan.Change{Ref: g.Ref, Needs: g.Needs}, result: run.Result{Ref: g.Ref, State: run.Pending}, gate: true})
 	}
 	for _, t := range s.tasks {
 		for _, need := range t.change.Needs {
@@ -100,6 +104,8 @@ func (s *schedule) admit(p plan.Plan) {
 	}
 	for _, t := range s.tasks {
 		switch {
+		case t.gate:
+			s.open(t)
 		case t.change.Hold != nil:
 			s.settle(t, run.ChangeHeld, &gitops.Error{Reason: t.change.Hold.Reason, Err: errors.New(t.change.Hold.Why)})
 		case t.change.Ref.Domain == gitops.K8s && s.pending[t.change.From.Overlay]:
@@ -112,6 +118,11 @@ func (s *schedule) admit(p plan.Plan) {
 			}
 		}
 	}
+}
+
+func (s *schedule) add(t *task) {
+	t.waits = map[gitops.Ref]bool{}
+	s.tasks, s.byRef[t.change.Ref] = append(s.tasks, t), t
 }
 
 // resume goes on watching what is in flight. What the pass before saw of it is where this one begins, so that its deadline
@@ -201,6 +212,9 @@ func (s *schedule) finished() bool {
 func (s *schedule) results() []run.Result {
 	out := make([]run.Result, 0, len(s.tasks))
 	for _, t := range s.tasks {
+		if t.gate {
+			continue
+		}
 		if t.result.State == run.Pending {
 			s.settle(t, run.Interrupted, gitops.Errorf(gitops.Interrupted, "the run ended before its turn"))
 		}

@@ -187,15 +187,15 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 		err = err.On(t.change.Ref).At(t.change.From)
 	}
 	t.result.State, t.result.Error, t.result.Ended = state, err, s.Now()
-	if t.started || !s.known(t.result) {
+	if !t.gate && (t.started || !s.known(t.result)) {
 		s.Sink.Emit(run.Settled{Head: s.head(s.job.Cluster.Name), Result: t.result})
 	}
-	switch state {
-	case run.Done:
+	switch {
+	case t.gate:
+	case state == run.Done:
 		s.job.Backoff.Forget(t.change)
-	case run.Broken:
+	case state == run.Broken:
 		s.job.Backoff.Failed(t.change, s.Now())
-	case run.Pending, run.Applying, run.Applied, run.ChangeHeld, run.Blocked, run.Interrupted:
 	}
 	for _, other := range s.tasks {
 		if !other.waits[t.change.Ref] {
@@ -203,8 +203,16 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 		}
 		if state == run.Done {
 			delete(other.waits, t.change.Ref)
+			s.open(other)
 		} else if other.result.State == run.Pending {
 			s.settle(other, run.Blocked, gitops.Errorf(gitops.Blocked, "needs %s, which is %s", t.change.Ref.Label(), state))
 		}
+	}
+}
+
+// open settles a gate that waits for nothing any more.
+func (s *schedule) open(t *task) {
+	if t.gate && len(t.waits) == 0 && t.result.State == run.Pending {
+		s.settle(t, run.Done, nil)
 	}
 }

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -177,6 +178,9 @@ func (g git) Render(_ context.Context, s gitops.Snapshot, _ gitops.Cluster, f gi
 	want := g.commits[s.Revision.Hash]
 	for _, r := range slices.SortedFunc(maps.Keys(want), gitops.Ref.Compare) {
 		d.Items = append(d.Items, want[r])
+		if name := want[r].From.Overlay; !slices.ContainsFunc(d.Overlays, func(o gitops.Overlay) bool { return o.Name == name }) {
+			d.Overlays = append(d.Overlays, gitops.Overlay{Name: name, Complete: true})
+		}
 	}
 	return d, nil
 }
@@ -217,7 +221,7 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 	}
 	for r, live := range s.live {
 		if !wanted[r] && r.Domain == s.domain {
-			out[r] = gitops.Observation{Live: live, Owned: true, Overlay: "shop"}
+			out[r] = gitops.Observation{Live: live, Owned: true, Overlay: cmp.Or(inv[r].Overlay, "shop")}
 		}
 	}
 	return out, nil

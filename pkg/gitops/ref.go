@@ -14,6 +14,8 @@ const (
 	EKS Domain = "eks"
 	// K8s is the API server of one cluster.
 	K8s Domain = "k8s"
+	// Git is what only git knows of: overlays, as something to wait for (plan.Gate). Nothing of it is observed or applied.
+	Git Domain = "git"
 )
 
 // Ref names one thing that is planned and applied as a unit. It is comparable and used as a map key.
@@ -96,6 +98,7 @@ func ParseRef(s string) (Ref, error) {
 			}
 			return r, nil
 		}
+	case Git: // named in plans, never by people
 	}
 	return Ref{}, fmt.Errorf("parsing ref %q: want eks/KIND/CLUSTER/NAME or k8s/GROUP/KIND/NAMESPACE/NAME (group %q for the core group, namespace %q for cluster-scoped kinds)", s, coreGroup, clusterScope)
 }

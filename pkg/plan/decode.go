@@ -44,6 +44,7 @@ func DecodeRules(item *gitops.Item, checks Checks) (Rules, []*gitops.Error) {
 		"ignore":    d.list(func(path string, v any) { d.ignore(&rules, path, v) }),
 		"conflicts": d.list(func(path string, v any) { d.conflict(&rules, path, v) }),
 		"health":    d.list(func(path string, v any) { d.health(&rules, path, v) }),
+		"dependsOn": d.dependences(&rules),
 	})
 	if rules.Retry.Max < rules.Retry.First {
 		d.problem("retry.max", "%s is shorter than retry.first, %s", rules.Retry.Max, rules.Retry.First)

@@ -21,6 +21,7 @@ type document struct {
 	Complete   bool             `json:"complete"`
 	Summary    Summary          `json:"summary"`
 	Changes    []changeDocument `json:"changes"`
+	Gates      []Gate           `json:"gates,omitempty"`
 	Problems   []*gitops.Error  `json:"problems"`
 }
 
@@ -45,7 +46,7 @@ type changeDocument struct {
 func (p Plan) MarshalJSON() ([]byte, error) {
 	d := document{
 		APIVersion: APIVersion, Kind: "Plan", ID: p.ID, Cluster: p.Cluster, Revision: p.Revision, Complete: p.Complete,
-		Summary: p.Summary(), Changes: make([]changeDocument, 0, len(p.Changes)), Problems: some(p.Problems),
+		Summary: p.Summary(), Changes: make([]changeDocument, 0, len(p.Changes)), Gates: p.Gates, Problems: some(p.Problems),
 	}
 	for _, c := range p.Changes {
 		d.Changes = append(d.Changes, newChangeDocument(c))
@@ -62,7 +63,7 @@ func (p *Plan) UnmarshalJSON(body []byte) error {
 	if err := CheckKind(d.APIVersion, d.Kind, "Plan"); err != nil {
 		return err
 	}
-	*p = Plan{ID: d.ID, Cluster: d.Cluster, Revision: d.Revision, Complete: d.Complete, Unchanged: d.Summary.Unchanged, Problems: none(d.Problems)}
+	*p = Plan{ID: d.ID, Cluster: d.Cluster, Revision: d.Revision, Complete: d.Complete, Unchanged: d.Summary.Unchanged, Gates: d.Gates, Problems: none(d.Problems)}
 	for _, c := range d.Changes {
 		p.Changes = append(p.Changes, c.change())
 	}

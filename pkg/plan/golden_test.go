@@ -50,6 +50,7 @@ func render(t *testing.T, s scenario, policy []byte) map[string]string {
 	t.Helper()
 	r := rules(t, policy)
 	in := s.input(t)
+	in.DependsOn = r.DependsOn
 	p := plan.Build(in, s.policies(t, in, r)...)
 	text, err := view.Plans(view.Text, view.Options{Now: testNow, Verbose: true}, p)
 	if err != nil {

@@ -16,6 +16,8 @@ type graph struct {
 	wanted, gone map[gitops.Ref]gitops.Tree
 	changes      map[gitops.Ref]*Change
 	edges        map[gitops.Ref]map[gitops.Ref]string
+	// gates are among the changes, too: their refs, edges and needs are all there is to them.
+	gates []*Change
 	// roles are the EKS changes that give a service account ("namespace/name") an IAM role.
 	roles map[string][]gitops.Ref
 }
@@ -92,14 +94,20 @@ func (g *graph) closure(of gitops.Ref) map[gitops.Ref]bool {
 func (b *builder) link(p *Plan) {
 	g := newGraph(b.Input, p)
 	p.Problems = append(p.Problems, g.infer(b.Input)...)
+	p.Problems = append(p.Problems, g.overlays(b.Input)...)
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		c.Needs = g.planned(c.Ref)
 	}
 	g.cluster(p)
-	circles := components(p.Changes)
+	var gates []Change
+	for _, gate := range g.gates {
+		gate.Needs = g.planned(gate.Ref)
+		p.Gates, gates = append(p.Gates, Gate{Ref: gate.Ref, Needs: gate.Needs}), append(gates, *gate)
+	}
+	circles := components(slices.Concat(p.Changes, gates))
 	p.Problems = append(p.Problems, g.cycles(circles)...)
-	p.Changes = ordered(p.Changes, circles)
+	p.Changes = slices.DeleteFunc(ordered(slices.Concat(p.Changes, gates), circles), func(c Change) bool { return c.Ref.Domain == gitops.Git })
 }
 
 // planned lists the changes that a change needs: the nearest ones on every way through what does not change.
@@ -210,10 +218,11 @@ func (g *graph) cycles(circles [][]gitops.Ref) []*gitops.Error {
 	for _, circle := range circles {
 		slices.SortFunc(circle, gitops.Ref.Compare)
 		said := g.explain(g.shortest(circle[0]))
+		first := slices.IndexFunc(circle, func(r gitops.Ref) bool { return r.Domain != gitops.Git })
 		for _, ref := range circle {
 			g.changes[ref].Hold = &Hold{Reason: gitops.Cycle, Why: said}
 		}
-		out = append(out, gitops.Errorf(gitops.Cycle, "%s", said).On(circle[0]).At(g.changes[circle[0]].From))
+		out = append(out, gitops.Errorf(gitops.Cycle, "%s", said).On(circle[first]).At(g.changes[circle[first]].From))
 	}
 	return out
 }

@@ -23,6 +23,7 @@ import (
 //	git matches by name            that match everything (*) or may fail (failurePolicy Ignore) are waited for by nobody
 //	anything                       what Observation.Needs and the annotation config.kubernetes.io/depends-on say
 //	anything in a new cluster      the cluster (see cluster)
+//	an overlay                     the overlays that reconcile.yaml puts before it (see overlays)
 //
 // Nothing needs a nodegroup: the API server takes workloads without nodes, and what needs running pods waits for its
 // workload to be ready, which says the same without deadlock where nodes need a workload (a CNI) to become ready, and

@@ -89,6 +89,9 @@ func drawInput(t *rapid.T, trouble bool) plan.Input {
 		Desired:  gitops.Desired{Cluster: "c", Overlays: []gitops.Overlay{{Name: "a", Complete: true}, {Name: "b", Complete: true}}},
 		Observed: gitops.Observed{}, Inventory: gitops.Inventory{}, Redactor: gitops.Redactor{Key: []byte("k")},
 	}
+	if rapid.IntRange(0, 3).Draw(t, "ordered") == 0 {
+		in.DependsOn = []plan.Dependence{{Overlay: "b", On: []string{"a"}, From: gitops.Position{File: "clusters/c/reconcile.yaml", Line: 1}}}
+	}
 	for range rapid.IntRange(0, 14).Draw(t, "things") {
 		ref := drawRef(t)
 		if _, ok := in.Observed[ref]; ok {
@@ -285,8 +288,20 @@ func TestNeedsComeFirst(t *testing.T) {
 			for i, c := range p.Changes {
 				at[c.Ref] = i
 			}
+			gates := map[gitops.Ref][]gitops.Ref{}
+			for _, g := range p.Gates {
+				gates[g.Ref] = g.Needs
+			}
 			for i, c := range p.Changes {
+				var needs []gitops.Ref
 				for _, need := range c.Needs {
+					if through, ok := gates[need]; ok {
+						needs = append(needs, through...)
+					} else {
+						needs = append(needs, need)
+					}
+				}
+				for _, need := range needs {
 					j, ok := at[need]
 					if !ok || need == c.Ref {
 						t.Fatalf("%s needs %s, which is not another change of the plan", c.Ref, need)

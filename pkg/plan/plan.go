@@ -90,7 +90,7 @@ type Change struct {
 	Hold      *Hold            `json:"hold,omitempty"`
 	// Approved is the file that approves a change that would be held.
 	Approved *gitops.Position `json:"approved,omitempty"`
-	// Needs are the refs of this plan that must be done first.
+	// Needs are the changes and gates of this plan that must be done first.
 	Needs []gitops.Ref  `json:"needs,omitempty"`
 	From  gitops.Origin `json:"from"`
 
@@ -109,8 +109,10 @@ type Plan struct {
 	Cluster  string          `json:"cluster"`
 	Revision gitops.Revision `json:"revision"`
 	// Complete is false when something could not be observed or rendered: the plan is true in what it says, but may lack changes.
-	Complete bool            `json:"complete"`
-	Changes  []Change        `json:"changes"`
+	Complete bool     `json:"complete"`
+	Changes  []Change `json:"changes"`
+	// Gates are what changes may need besides other changes.
+	Gates    []Gate          `json:"gates,omitempty"`
 	Problems []*gitops.Error `json:"problems,omitempty"`
 	// Unchanged counts the observed things that need nothing.
 	Unchanged int `json:"unchanged"`
@@ -118,6 +120,14 @@ type Plan struct {
 
 // Empty reports whether nothing is left to do: no change, no wait, no hold, and nothing unknown.
 func (p Plan) Empty() bool { return p.Left() == Nothing }
+
+// Gate stands for many changes, so that what waits for all of them needs one thing: it opens when its needs are done, and never
+// when one of them fails. Ref is in domain git: an Overlay, for everything that is made or changed of it, or an
+// OverlayRemoval, for everything that is deleted of it.
+type Gate struct {
+	Ref   gitops.Ref   `json:"ref"`
+	Needs []gitops.Ref `json:"needs"`
+}
 
 // Policy rewrites a plan: drops, holds or orders changes. Policies compose left to right and never add changes.
 type Policy func(Plan) Plan
@@ -128,4 +138,6 @@ type Input struct {
 	Observed  gitops.Observed
 	Inventory gitops.Inventory
 	Redactor  gitops.Redactor
+	// DependsOn orders overlays, as reconcile.yaml says.
+	DependsOn []Dependence
 }

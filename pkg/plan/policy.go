@@ -154,14 +154,29 @@ func (p Plan) keep(f func(Change) bool) Plan {
 	for _, c := range p.Changes {
 		kept[c.Ref], needs[c.Ref] = f(c), c.Needs
 	}
+	nearest := func(ref gitops.Ref) []gitops.Ref {
+		return reach(needs[ref], func(r gitops.Ref) bool { return kept[r] && r != ref }, func(r gitops.Ref) []gitops.Ref { return needs[r] })
+	}
+	var gates []Gate
+	for _, gate := range p.Gates {
+		needs[gate.Ref] = gate.Needs
+	}
+	for _, gate := range p.Gates {
+		if gate.Needs = nearest(gate.Ref); len(gate.Needs) > 0 {
+			gates = append(gates, gate)
+		}
+	}
+	for _, gate := range gates {
+		kept[gate.Ref] = true
+	}
 	changes := make([]Change, 0, len(p.Changes))
 	for _, c := range p.Changes {
 		if !kept[c.Ref] {
 			continue
 		}
-		c.Needs = reach(c.Needs, func(r gitops.Ref) bool { return kept[r] && r != c.Ref }, func(r gitops.Ref) []gitops.Ref { return needs[r] })
+		c.Needs = nearest(c.Ref)
 		changes = append(changes, c)
 	}
-	p.Changes = changes
+	p.Changes, p.Gates = changes, gates
 	return p
 }

@@ -62,6 +62,17 @@ func TestDecodeRules(t *testing.T) {
 			`clusters/dev/reconcile.yaml:3: health[0].ready: compiling the expression: broken is no condition`,
 		}, looser: true},
 		{name: "health of secrets", yaml: "health:\n- {kind: Secret, ready: \"true\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: health[0]: a Secret has no health, and its content must not get into messages`}, looser: true},
+		{name: "order of no overlays", yaml: "dependsOn: [apps/shop]\n", want: []string{`clusters/dev/reconcile.yaml:1: dependsOn: want overlays with lists of overlays, such as apps/shop: [addons/ingress], not a list`}},
+		{name: "order after no list", yaml: "dependsOn:\n  apps/shop: addons/ingress\n  apps/b:\n", want: []string{
+			`clusters/dev/reconcile.yaml:3: dependsOn["apps/b"]: want a list, not nothing`,
+			`clusters/dev/reconcile.yaml:2: dependsOn["apps/shop"]: want a list, not "addons/ingress"`,
+		}},
+		{name: "overlays in a circle", yaml: "dependsOn:\n  apps/z: [apps/b]\n  apps/a: [apps/b, apps/x]\n  apps/b: [apps/c]\n  apps/c: [apps/a]\n", want: []string{
+			`clusters/dev/reconcile.yaml:3: dependsOn["apps/a"]: the overlays wait for each other: apps/a -> apps/b -> apps/c -> apps/a`,
+		}, looser: true},
+		{name: "overlay after itself", yaml: "dependsOn:\n  apps/a: [apps/a]\n", want: []string{
+			`clusters/dev/reconcile.yaml:2: dependsOn["apps/a"]: the overlays wait for each other: apps/a -> apps/a`,
+		}, looser: true},
 		{name: "health twice", yaml: "health:\n- {group: a, kind: B, ready: \"true\"}\n- {group: a, kind: B, ready: \"false\"}\n", want: []string{`clusters/dev/reconcile.yaml:3: health[1]: there is a rule for this kind already, at clusters/dev/reconcile.yaml:2`}, looser: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -122,6 +133,9 @@ conflicts:
 - {kinds: [ConfigMap], managers: [some-operator], fields: ['data[*]'], ruling: leave}
 health:
 - {group: x.example, kind: Thing, ready: "object.status.phase == 'Up'", failed: "object.status.phase == 'Down'", message: object.status.note}
+dependsOn:
+  apps/shop: [addons/ingress, addons/cert-manager]
+  apps/api: [apps/shop]
 `
 
 func TestDecodeRulesValues(t *testing.T) {
@@ -158,6 +172,10 @@ func TestDecodeRulesValues(t *testing.T) {
 			Group: "x.example", Kind: "Thing", Ready: "object.status.phase == 'Up'", Failed: "object.status.phase == 'Down'", Message: "object.status.note",
 			From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 16},
 		}},
+		DependsOn: []plan.Dependence{
+			{Overlay: "apps/api", On: []string{"apps/shop"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 19}},
+			{Overlay: "apps/shop", On: []string{"addons/ingress", "addons/cert-manager"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 18}},
+		},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
 		t.Error(diff)

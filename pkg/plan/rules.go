@@ -24,6 +24,8 @@ type Rules struct {
 	Conflicts []Conflict
 	// Health are readiness rules by kind.
 	Health []HealthRule
+	// DependsOn orders overlays, sorted by their names; within and among the others, order is inferred.
+	DependsOn []Dependence
 }
 
 // Prune bounds deletions of what left git.

@@ -59,10 +59,19 @@ func (a *act) open(p plan.Plan) {
 	a.changes = make(map[gitops.Digest]plan.Change, len(p.Changes))
 	a.stage = make(map[gitops.Digest]int, len(p.Changes))
 	at := make(map[gitops.Ref]int, len(p.Changes))
+	gates := make(map[gitops.Ref][]gitops.Ref, len(p.Gates))
+	for _, g := range p.Gates {
+		gates[g.Ref] = g.Needs
+	}
 	// Changes come in an order in which needs precede, so that one pass finds every stage.
 	for _, c := range p.Changes {
 		stage := 1
 		for _, need := range c.Needs {
+			if _, known := at[need]; !known {
+				for _, of := range gates[need] {
+					at[need] = max(at[need], at[of])
+				}
+			}
 			stage = max(stage, at[need]+1)
 		}
 		a.changes[c.ID], a.stage[c.ID], at[c.Ref] = c, stage, stage
