@@ -46,13 +46,15 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 	for ref, seen := range o {
 		switch {
 		case seen.Err != nil:
-		case seen.Live == nil && seen.Next == nil:
+		case seen.Live == nil && seen.Next == nil && !seen.Settled:
 			// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
 			delete(out, ref)
-		case seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
-			out[ref] = entry(out[ref], gitops.Entry{
-				Overlay: seen.From.Overlay, Spec: gitops.DigestOf(seen.Spec), Revision: r.Plan.Revision.Hash,
-			})
+		case seen.Settled || seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
+			digest := seen.Digest
+			if digest == "" {
+				digest = gitops.DigestOf(seen.Spec)
+			}
+			out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: r.Plan.Revision.Hash})
 		}
 	}
 	return out

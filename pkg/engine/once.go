@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"reflect"
 	"slices"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -129,7 +128,7 @@ func (e *Engine) observe(ctx context.Context, into gitops.Observed, d gitops.Dom
 
 // remember stores the inventory when it changed.
 func (e *Engine) remember(ctx context.Context, j Job, before, after gitops.Inventory) error {
-	if reflect.DeepEqual(before, after) {
+	if maps.Equal(before, after) {
 		return nil
 	}
 	if err := e.Ledger.Save(ctx, j.Cluster.Name, after); err != nil {

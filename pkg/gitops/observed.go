@@ -11,6 +11,11 @@ package gitops
 type Observation struct {
 	Live Tree
 	Next Tree
+	// Settled says that it is live, ready and as git wants it, and that nothing moved since that was found out: Live and Next
+	// are left out then.
+	Settled bool
+	// Digest is that of Spec, where the observer has it at hand.
+	Digest Digest
 	// Err says why Live or Next could not be determined.
 	Err *Error
 	// Owned says that this tool put the live thing there (ApplySet label, eksctl stack tags): only owned things are ever deleted.

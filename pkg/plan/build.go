@@ -18,13 +18,14 @@ import (
 //	-     tree                        Create
 //	tree  tree  yes                   Update, or Replace when it cannot change in place
 //	tree  tree  no       not ready    Wait
-//	tree  tree  no       ready, none  none; counted as unchanged
+//	tree  tree  no       ready, none  none; counted as unchanged, like what is Settled
 //	tree  -                           Delete when it is ours and nothing unknown could want it
 //	-     -                           none
 func Build(in Input, policies ...Policy) Plan {
 	b := builder{Input: in, wall: raise(in)}
 	p := Plan{Cluster: in.Desired.Cluster, Revision: in.Desired.Revision, Problems: b.wall.problems}
-	for _, ref := range sortedRefs(in.Observed) {
+	moving := refsOf(in.Observed, func(o gitops.Observation) bool { return !o.Settled })
+	for _, ref := range moving {
 		c, ok := b.change(ref, in.Observed[ref])
 		switch {
 		case ok:
@@ -33,6 +34,7 @@ func Build(in Input, policies ...Policy) Plan {
 			p.Unchanged++
 		}
 	}
+	p.Unchanged += len(in.Observed) - len(moving)
 	p.Problems = append(p.Problems, b.wall.told()...)
 	p.Complete = complete(p.Problems)
 	b.link(&p)
@@ -185,10 +187,13 @@ func planID(p Plan) gitops.Digest {
 	return gitops.DigestOf([]any{p.Cluster, ids})
 }
 
-func sortedRefs(o gitops.Observed) []gitops.Ref {
-	refs := make([]gitops.Ref, 0, len(o))
-	for ref := range o {
-		refs = append(refs, ref)
+// refsOf lists the refs whose observations are picked, sorted.
+func refsOf(o gitops.Observed, pick func(gitops.Observation) bool) []gitops.Ref {
+	var refs []gitops.Ref
+	for ref, seen := range o {
+		if pick(seen) {
+			refs = append(refs, ref)
+		}
 	}
 	slices.SortFunc(refs, gitops.Ref.Compare)
 	return refs

@@ -168,7 +168,7 @@ func (g *graph) last(of []gitops.Ref) []gitops.Ref {
 	slices.SortFunc(of, gitops.Ref.Compare)
 	needed := map[gitops.Ref]bool{}
 	for _, ref := range of {
-		for to := range g.edges[ref] {
+		for to := range g.of(ref) {
 			needed[to] = true
 		}
 	}

@@ -57,10 +57,9 @@ func raise(in Input) *firewall {
 			w.doubt(gitops.K8s, gitops.Errorf(gitops.ObserveFailed, "nothing is known about its live state").On(item.Ref).At(item.From))
 		}
 	}
-	for _, ref := range sortedRefs(in.Observed) {
+	for _, ref := range refsOf(in.Observed, func(o gitops.Observation) bool { return o.Err != nil }) {
 		o := in.Observed[ref]
 		switch {
-		case o.Err == nil:
 		case o.Err.Reason.Note():
 			// It informs, and leaves nothing unknown.
 			w.problems = append(w.problems, located(o, ref))

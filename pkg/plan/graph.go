@@ -10,12 +10,16 @@ import (
 
 // graph says what needs what. Its nodes are everything that git wants, whether it changes or not, so that a need which goes
 // through something unchanged is still found; its edges point from what needs to what is needed. An edge holds why, for
-// people.
+// people. Of ten thousand objects few change, so the edges that an object's own content implies are read only when somebody
+// comes by (expand).
 type graph struct {
 	// wanted is the content that git wants, gone the live content of what is to be deleted.
 	wanted, gone map[gitops.Ref]gitops.Tree
 	changes      map[gitops.Ref]*Change
 	edges        map[gitops.Ref]map[gitops.Ref]string
+	// index is of wanted; expanded are the refs whose own edges are there.
+	index    index
+	expanded map[gitops.Ref]bool
 	// gates are among the changes, too: their refs, edges and needs are all there is to them.
 	gates []*Change
 	// roles are the EKS changes that give a service account ("namespace/name") an IAM role.
@@ -24,9 +28,12 @@ type graph struct {
 
 func newGraph(in Input, p *Plan) *graph {
 	g := &graph{
-		wanted: map[gitops.Ref]gitops.Tree{}, gone: map[gitops.Ref]gitops.Tree{},
-		changes: map[gitops.Ref]*Change{}, edges: map[gitops.Ref]map[gitops.Ref]string{},
+		wanted: make(map[gitops.Ref]gitops.Tree, len(in.Desired.Items)), gone: map[gitops.Ref]gitops.Tree{},
+		changes: map[gitops.Ref]*Change{}, edges: map[gitops.Ref]map[gitops.Ref]string{}, expanded: map[gitops.Ref]bool{},
 		roles: map[string][]gitops.Ref{},
+	}
+	if len(p.Changes) == 0 {
+		return g
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -54,6 +61,7 @@ func (g *graph) need(from, to gitops.Ref, why string) {
 	if from == to {
 		return
 	}
+	g.expand(from)
 	if g.edges[from] == nil {
 		g.edges[from] = map[gitops.Ref]string{}
 	}
@@ -62,10 +70,17 @@ func (g *graph) need(from, to gitops.Ref, why string) {
 	}
 }
 
+// of are the edges of a node.
+func (g *graph) of(ref gitops.Ref) map[gitops.Ref]string {
+	g.expand(ref)
+	return g.edges[ref]
+}
+
 // needed lists what a node needs directly, sorted.
 func (g *graph) needed(from gitops.Ref) []gitops.Ref {
-	out := make([]gitops.Ref, 0, len(g.edges[from]))
-	for to := range g.edges[from] {
+	edges := g.of(from)
+	out := make([]gitops.Ref, 0, len(edges))
+	for to := range edges {
 		out = append(out, to)
 	}
 	slices.SortFunc(out, gitops.Ref.Compare)
@@ -82,7 +97,7 @@ func (g *graph) closure(of gitops.Ref) map[gitops.Ref]bool {
 			continue
 		}
 		seen[ref] = true
-		for to := range g.edges[ref] {
+		for to := range g.of(ref) {
 			stack = append(stack, to)
 		}
 	}

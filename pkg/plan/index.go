@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -25,21 +24,33 @@ type index struct {
 	plurals     map[groupKind]string
 	// bindings are the RBAC bindings by the service account they grant rights to.
 	bindings map[gitops.Ref][]gitops.Ref
-	// workloads are what runs pods, sorted.
-	workloads []gitops.Ref
+	// workloads are what runs pods, hooks the configurations of webhooks, sorted.
+	workloads, hooks []gitops.Ref
 }
 
 func newIndex(objects map[gitops.Ref]gitops.Tree) index {
 	idx := index{definitions: map[groupKind]gitops.Ref{}, plurals: map[groupKind]string{}, bindings: map[gitops.Ref][]gitops.Ref{}}
-	for _, ref := range slices.SortedFunc(maps.Keys(objects), gitops.Ref.Compare) {
-		t := objects[ref]
+	var found []gitops.Ref
+	for ref := range objects {
 		switch {
 		case workload(ref):
 			idx.workloads = append(idx.workloads, ref)
-		case ref.Group == "apiextensions.k8s.io" && ref.Kind == "CustomResourceDefinition":
+		case isHook(ref):
+			idx.hooks = append(idx.hooks, ref)
+		case isDefinition(ref), isBinding(ref):
+			found = append(found, ref)
+		}
+	}
+	for _, list := range [][]gitops.Ref{found, idx.workloads, idx.hooks} {
+		slices.SortFunc(list, gitops.Ref.Compare)
+	}
+	for _, ref := range found {
+		t := objects[ref]
+		switch {
+		case isDefinition(ref):
 			kind := groupKind{gitops.StringAt(t, "spec", "group"), gitops.StringAt(t, "spec", "names", "kind")}
 			idx.definitions[kind], idx.plurals[kind] = ref, gitops.StringAt(t, "spec", "names", "plural")
-		case ref.Group == "rbac.authorization.k8s.io" && strings.HasSuffix(ref.Kind, "Binding"):
+		case isBinding(ref):
 			for _, subject := range trees(t, "subjects") {
 				if gitops.StringAt(subject, "kind") == "ServiceAccount" {
 					account := object("", "ServiceAccount", gitops.StringAt(subject, "namespace"), gitops.StringAt(subject, "name"))
@@ -49,6 +60,18 @@ func newIndex(objects map[gitops.Ref]gitops.Tree) index {
 		}
 	}
 	return idx
+}
+
+func isDefinition(r gitops.Ref) bool {
+	return r.Group == "apiextensions.k8s.io" && r.Kind == "CustomResourceDefinition"
+}
+
+func isBinding(r gitops.Ref) bool {
+	return r.Group == "rbac.authorization.k8s.io" && strings.HasSuffix(r.Kind, "Binding")
+}
+
+func isHook(r gitops.Ref) bool {
+	return r.Group == "admissionregistration.k8s.io" && strings.HasSuffix(r.Kind, "WebhookConfiguration")
 }
 
 // behind lists the workloads whose pods a Service selects.
@@ -95,7 +118,7 @@ type matchRule struct{ groups, resources []string }
 // match everything in a group or all groups are left out: one policy engine in trouble must not keep a whole cluster from
 // being brought up, and its retries are cheap.
 func matchRules(r gitops.Ref, t gitops.Tree) []matchRule {
-	if r.Group != "admissionregistration.k8s.io" || !strings.HasSuffix(r.Kind, "WebhookConfiguration") {
+	if !isHook(r) {
 		return nil
 	}
 	var out []matchRule
@@ -115,8 +138,8 @@ func matchRules(r gitops.Ref, t gitops.Tree) []matchRule {
 	return out
 }
 
-func (m matchRule) matches(r gitops.Ref, idx index) bool {
-	return slices.Contains(m.groups, r.Group) && slices.Contains(m.resources, idx.plural(kindOfRef(r)))
+func (m matchRule) matches(k groupKind, idx index) bool {
+	return slices.Contains(m.groups, k.group) && slices.Contains(m.resources, idx.plural(k))
 }
 
 func stringsOf(v any) []string {

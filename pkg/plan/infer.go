@@ -32,32 +32,42 @@ func (g *graph) infer(in Input) []*gitops.Error {
 	if len(g.changes) == 0 {
 		return nil
 	}
-	idx := newIndex(g.wanted)
-	wanted := slices.SortedFunc(maps.Keys(g.wanted), gitops.Ref.Compare)
-	for _, ref := range wanted {
-		for _, n := range names(ref, g.wanted[ref]) {
-			if !g.readyOnlyWhenUsed(n.to) {
-				g.needWanted(ref, n.to, n.why)
-			}
-		}
-		if crd, ok := idx.definitions[kindOfRef(ref)]; ok {
-			g.need(ref, crd, "its definition")
-		}
-		if pod := podSpec(ref, g.wanted[ref]); pod != nil {
-			g.account(ref, serviceAccount(pod), idx)
-		}
-		for _, service := range backends(ref, g.wanted[ref]) {
-			g.needWanted(ref, service, "its backend")
-			for _, w := range idx.behind(service, g.wanted) {
-				g.need(ref, w, "its backend")
-			}
-		}
-	}
-	problems := g.said(wanted)
+	g.index = newIndex(g.wanted)
+	problems := g.misread()
 	g.observed(in)
-	g.soft(idx, wanted)
+	g.soft()
 	g.deletions(newIndex(g.gone))
 	return problems
+}
+
+// expand adds the edges that follow from what git wants an object to be, once.
+func (g *graph) expand(ref gitops.Ref) {
+	t, ok := g.wanted[ref]
+	if !ok || g.expanded[ref] {
+		return
+	}
+	g.expanded[ref] = true
+	for _, n := range names(ref, t) {
+		if !g.readyOnlyWhenUsed(n.to) {
+			g.needWanted(ref, n.to, n.why)
+		}
+	}
+	if crd, ok := g.index.definitions[kindOfRef(ref)]; ok {
+		g.need(ref, crd, "its definition")
+	}
+	if pod := podSpec(ref, t); pod != nil {
+		g.account(ref, serviceAccount(pod))
+	}
+	for _, service := range backends(ref, t) {
+		g.needWanted(ref, service, "its backend")
+		for _, w := range g.index.behind(service, g.wanted) {
+			g.need(ref, w, "its backend")
+		}
+	}
+	said, _ := g.said(t)
+	for _, to := range said {
+		g.need(ref, to, "depends-on")
+	}
 }
 
 func (g *graph) needWanted(from, to gitops.Ref, why string) {
@@ -83,8 +93,8 @@ func (g *graph) readyOnlyWhenUsed(ref gitops.Ref) bool {
 }
 
 // account makes a workload need the rights of its service account, in the cluster and in AWS.
-func (g *graph) account(workload gitops.Ref, name string, idx index) {
-	for _, binding := range idx.bindings[object("", "ServiceAccount", workload.Namespace, name)] {
+func (g *graph) account(workload gitops.Ref, name string) {
+	for _, binding := range g.index.bindings[object("", "ServiceAccount", workload.Namespace, name)] {
 		g.need(workload, binding, "rights of its service account")
 	}
 	for _, ref := range g.roles[workload.Namespace+"/"+name] {
@@ -106,58 +116,77 @@ func (g *graph) observed(in Input) {
 	}
 }
 
-// said adds what annotations say. A dependency that cannot be read or that git does not hold keeps the
-// object from being applied: nobody knows what it was meant to wait for.
-func (g *graph) said(wanted []gitops.Ref) []*gitops.Error {
+// said is what the annotation of an object says: what it needs, and what git does not hold or nobody can read.
+func (g *graph) said(t gitops.Tree) (refs []gitops.Ref, bad []string) {
+	value := gitops.StringAt(t, "metadata", "annotations", dependsOn)
+	if value == "" {
+		return nil, nil
+	}
+	named, bad := parseDependsOn(value)
+	for _, to := range named {
+		if _, ok := g.wanted[to]; ok {
+			refs = append(refs, to)
+		} else {
+			bad = append(bad, to.Label())
+		}
+	}
+	return refs, bad
+}
+
+// misread holds changes whose dependencies cannot be read, or are not in git: nobody knows what they were meant to wait for.
+func (g *graph) misread() []*gitops.Error {
 	var problems []*gitops.Error
-	for _, ref := range wanted {
-		value := gitops.StringAt(g.wanted[ref], "metadata", "annotations", dependsOn)
-		if value == "" {
+	for _, ref := range slices.SortedFunc(maps.Keys(g.changes), gitops.Ref.Compare) {
+		_, bad := g.said(g.wanted[ref])
+		if len(bad) == 0 {
 			continue
 		}
-		refs, bad := parseDependsOn(value)
-		for _, to := range refs {
-			if _, ok := g.wanted[to]; !ok {
-				bad = append(bad, to.Label())
-				continue
-			}
-			g.need(ref, to, "depends-on")
-		}
-		if c := g.changes[ref]; c != nil && len(bad) > 0 {
-			e := gitops.Errorf(gitops.ApplyInvalid, "the annotation %s names what git does not hold: %s", dependsOn, strings.Join(bad, ", ")).On(ref).At(c.From)
-			e.Try = "name objects that are in git, as GROUP/KIND/NAME or GROUP/namespaces/NAMESPACE/KIND/NAME"
-			problems = append(problems, e)
-			c.Hold = &Hold{Reason: gitops.ApplyInvalid, Why: e.Message()}
-		}
+		c := g.changes[ref]
+		e := gitops.Errorf(gitops.ApplyInvalid, "the annotation %s names what git does not hold: %s", dependsOn, strings.Join(bad, ", ")).On(ref).At(c.From)
+		e.Try = "name objects that are in git, as GROUP/KIND/NAME or GROUP/namespaces/NAMESPACE/KIND/NAME"
+		problems = append(problems, e)
+		c.Hold = &Hold{Reason: gitops.ApplyInvalid, Why: e.Message()}
 	}
 	return problems
 }
 
 // soft adds edges that only avoid failures which retrying would mend; those that would close a circle are left out: what
 // a backend needs never waits for that backend.
-func (g *graph) soft(idx index, wanted []gitops.Ref) {
-	for _, ref := range wanted {
-		rules := matchRules(ref, g.wanted[ref])
-		if len(rules) == 0 {
-			continue
+func (g *graph) soft() {
+	kinds := map[groupKind][]gitops.Ref{}
+	if len(g.index.hooks)+len(g.index.definitions) > 0 {
+		for ref := range g.wanted {
+			kinds[kindOfRef(ref)] = append(kinds[kindOfRef(ref)], ref)
 		}
-		own := g.closure(ref)
-		for _, other := range wanted {
-			if !own[other] && slices.ContainsFunc(rules, func(r matchRule) bool { return r.matches(other, idx) }) {
-				g.need(other, ref, "its admission webhook")
+	}
+	for _, hook := range g.index.hooks {
+		rules := matchRules(hook, g.wanted[hook])
+		own := g.closure(hook)
+		for kind, refs := range kinds {
+			if slices.ContainsFunc(rules, func(r matchRule) bool { return r.matches(kind, g.index) }) {
+				g.unlessIn(own, refs, hook, "its admission webhook")
 			}
 		}
 	}
-	for _, crd := range slices.SortedFunc(maps.Values(idx.definitions), gitops.Ref.Compare) {
+	for _, crd := range slices.SortedFunc(maps.Values(g.index.definitions), gitops.Ref.Compare) {
 		service := gitops.TreeAt(g.wanted[crd], "spec", "conversion", "webhook", "clientConfig", "service")
-		backend := idx.behind(object("", "Service", gitops.StringAt(service, "namespace"), gitops.StringAt(service, "name")), g.wanted)
+		backend := g.index.behind(object("", "Service", gitops.StringAt(service, "namespace"), gitops.StringAt(service, "name")), g.wanted)
 		for _, w := range backend {
 			own := g.closure(w)
-			for _, other := range wanted {
-				if !own[other] && idx.definitions[kindOfRef(other)] == crd {
-					g.need(other, w, "its conversion webhook")
+			for kind, definition := range g.index.definitions {
+				if definition == crd {
+					g.unlessIn(own, kinds[kind], w, "its conversion webhook")
 				}
 			}
+		}
+	}
+}
+
+// unlessIn makes all of some refs need another one, except for those among what that one needs itself.
+func (g *graph) unlessIn(own map[gitops.Ref]bool, refs []gitops.Ref, to gitops.Ref, why string) {
+	for _, ref := range refs {
+		if !own[ref] {
+			g.need(ref, to, why)
 		}
 	}
 }

@@ -335,3 +335,19 @@ func TestPlanRoundTrip(t *testing.T) {
 		}
 	})
 }
+
+// What an observer calls settled makes no other plan than looking at it again would.
+func TestSettledIsUnchanged(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawInput(t, true)
+		whole := asJSON(t, plan.Build(in))
+		for ref, o := range in.Observed {
+			if o.Err == nil && o.Progress == nil && o.Live != nil && cmp.Equal(o.Live, o.Next) && len(o.Conflicts) == 0 {
+				in.Observed[ref] = gitops.Observation{Settled: true, Owned: true, Overlay: o.Overlay, From: o.From, Spec: o.Spec}
+			}
+		}
+		if diff := cmp.Diff(whole, asJSON(t, plan.Build(in))); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
