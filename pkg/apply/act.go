@@ -62,9 +62,8 @@ func (c *Cluster) wanted(ctx context.Context, l *link, ch plan.Change) (want, *g
 	if k.Namespaced {
 		w.key.Namespace = ch.Ref.Namespace
 	}
-	w.payload = payload(ch.Spec, k, w.key.Namespace, c.parentOf(ch.From.Overlay).id())
-	w.digest = gitops.DigestOf(w.payload)
-	return w, nil
+	w.set = c.parentOf(ch.From.Overlay).id()
+	return w.prepared(), nil
 }
 
 // put creates or changes one object.
@@ -348,7 +347,7 @@ func (c *Cluster) look(ctx context.Context, l *link, k kind, name key) (*unstruc
 	c.mu.Unlock()
 	if w != nil {
 		if seen, ok := w.one(query{kind: k, label: partOf}, name); ok {
-			return c.newest(name, seen), nil
+			return c.newest(name, seen).whole(), nil
 		}
 	}
 	return l.get(ctx, k, name)

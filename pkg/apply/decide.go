@@ -36,9 +36,9 @@ type decision struct {
 	// promise are the fields that git keeps as they would be stored: the answer to the real apply must hold the same.
 	promise gitops.Tree
 	fields  *fieldpath.Set
-	// local says that the types alone decided, which is cheap to do again.
-	local bool
-	err   *gitops.Error
+	// noop says that apply changes nothing; local that the types alone decided so, which is cheap to do again.
+	noop, local bool
+	err         *gitops.Error
 }
 
 // errMoved says that the live object changed between our look at it and the server's answer.
@@ -78,7 +78,7 @@ func (c *Cluster) ask(ctx context.Context, p *pass, w want, live *unstructured.U
 		}
 		switch {
 		case same.same:
-			return decision{next: bare(live.Object, true), send: same.payload, local: len(c.ignoring(w)) == 0}, live, nil
+			return decision{next: bare(live.Object, true), send: same.payload, noop: true, local: len(c.ignoring(w)) == 0}, live, nil
 		case live == nil:
 			return c.decideCreate(ctx, p, w, same), nil, nil
 		}
@@ -140,7 +140,7 @@ func (c *Cluster) decideUpdate(ctx context.Context, p *pass, w want, live *unstr
 	switch diff := c.differing(ctx, p.link, bare(live.Object, true), d.next); {
 	case diff == nil:
 	case diff.IsSame() && len(d.takeover) == 0:
-		d.next = bare(live.Object, true)
+		d.next, d.noop, d.promise, d.fields = bare(live.Object, true), true, nil, nil
 	default:
 		d.owners = attribute(managed, c.Manager, diff, d.next)
 	}

@@ -27,7 +27,8 @@ func (p *pass) observe(ctx context.Context, w want) {
 			p.Log.Error("comparing", "ref", w.ref.String(), "stack", string(debug.Stack()))
 		}
 	}()
-	live := p.newest(w.key, p.live[w.key])
+	w = w.prepared()
+	live := p.newest(w.key, p.live[w.key]).whole()
 	if live == nil && w.key.Namespace != "" && p.coming[w.key.Namespace] {
 		namespace := key{namespaceKind(), "", w.key.Namespace}
 		p.store(ctx, w, nil, decision{next: bare(w.payload, false), predicted: true, needs: []gitops.Ref{namespace.ref()}})
@@ -61,6 +62,16 @@ func (p *pass) observe(ctx context.Context, w want) {
 	p.store(ctx, w, live, d)
 }
 
+// settled answers for an object about which nothing moved since it was found ready and as git wants it; false when it must be
+// looked at.
+func (p *pass) settled(w want) bool {
+	o, ok := p.memo.settled(w, p.newest(w.key, p.live[w.key]), p.link.catalog.version(w.kind.GroupVersion()))
+	if ok {
+		p.out[w.ref] = o
+	}
+	return ok
+}
+
 // known reports whether a set is one of ours, live or about to be made.
 func (p *pass) known(set string) bool {
 	_, ok := p.parents[set]
@@ -90,6 +101,7 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 	p.mu.Lock()
 	p.out[w.ref] = o
 	p.mu.Unlock()
+	p.memo.settle(w, live, p.link.catalog.version(w.kind.GroupVersion()), o)
 	if d.promise != nil && !d.predicted {
 		p.promises(w, d)
 	}
@@ -116,12 +128,12 @@ func (p *pass) owner(ref gitops.Ref, live *unstructured.Unstructured) (string, b
 // leftovers answers for what is ours and no longer wanted, and for what the inventory knows beyond that.
 func (p *pass) leftovers(ctx context.Context) {
 	var gone []*unstructured.Unstructured
-	for k, u := range p.live {
+	for k, seen := range p.live {
 		if _, wanted := p.wants[k]; wanted {
 			continue
 		}
-		if u = p.newest(k, u); u != nil {
-			gone = append(gone, u)
+		if seen = p.newest(k, seen); seen != nil {
+			gone = append(gone, seen.whole())
 		}
 	}
 	each(len(gone), width, func(i int) { p.leftover(ctx, gone[i]) })
@@ -251,7 +263,7 @@ func (p *pass) hooks(w want) []gitops.Ref {
 		if k.Group != "admissionregistration.k8s.io" {
 			continue
 		}
-		for _, webhook := range gitops.ListAt(hook.payload, "webhooks") {
+		for _, webhook := range gitops.ListAt(hook.item.Spec, "webhooks") {
 			t, _ := webhook.(gitops.Tree)
 			for _, rule := range gitops.ListAt(t, "rules") {
 				r, _ := rule.(gitops.Tree)
@@ -293,8 +305,8 @@ func (c *Cluster) settlePass(p *pass) {
 	for k, w := range p.wants {
 		plan(w.item.From.Overlay, k)
 	}
-	for k, u := range p.live {
-		if set, ok := p.parents[u.GetLabels()[partOf]]; ok {
+	for k, seen := range p.live {
+		if set, ok := p.parents[seen.Labels[partOf]]; ok {
 			plan(set.overlay, k)
 		}
 	}

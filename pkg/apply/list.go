@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // page is how many objects one LIST asks for.
@@ -15,7 +14,7 @@ const page = 500
 type reader interface {
 	// members lists the objects of a kind that carry a label (in a namespace, or everywhere for ""). The objects are shared and
 	// must not be changed.
-	members(ctx context.Context, q query) ([]*unstructured.Unstructured, error)
+	members(ctx context.Context, q query) ([]*stored, error)
 	// keep says which queries will be asked from now on; others are given up.
 	keep(queries []query)
 }
@@ -32,8 +31,8 @@ type lister struct{ link *link }
 
 func (l lister) keep([]query) {}
 
-func (l lister) members(ctx context.Context, q query) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
+func (l lister) members(ctx context.Context, q query) ([]*stored, error) {
+	var out []*stored
 	o := metav1.ListOptions{LabelSelector: q.label, Limit: page}
 	for {
 		list, err := l.link.resource(q.kind, q.namespace).List(ctx, o)
@@ -41,7 +40,7 @@ func (l lister) members(ctx context.Context, q query) ([]*unstructured.Unstructu
 			return nil, err
 		}
 		for i := range list.Items {
-			out = append(out, &list.Items[i])
+			out = append(out, reference(&list.Items[i]))
 		}
 		if o.Continue = list.GetContinue(); o.Continue == "" {
 			return out, nil

@@ -14,6 +14,7 @@ import (
 type memo struct {
 	mu      sync.Mutex
 	entries map[key]entry
+	calm    map[key]calm
 }
 
 type entry struct {
@@ -26,7 +27,16 @@ type entry struct {
 	decision decision
 }
 
-func newMemo() *memo { return &memo{entries: map[key]entry{}} }
+// calm is an object that was found ready and as git wants it, and what that was found of.
+type calm struct {
+	spec         gitops.Tree
+	set, types   string
+	uid, version string
+	digest       gitops.Digest
+	skipped      []gitops.Skipped
+}
+
+func newMemo() *memo { return &memo{entries: map[key]entry{}, calm: map[key]calm{}} }
 
 // find gives the decision made before about the same.
 func (m *memo) find(w want, live *unstructured.Unstructured, types string) (decision, bool) {
@@ -39,8 +49,11 @@ func (m *memo) find(w want, live *unstructured.Unstructured, types string) (deci
 	if !ok || e.desired != w.digest || e.types != types || e.uid != string(live.GetUID()) {
 		return decision{}, false
 	}
-	if e.decision.local {
-		e.decision.send = w.payload
+	if e.decision.noop {
+		e.decision.next = bare(live.Object, true)
+		if e.decision.send == nil {
+			e.decision.send = w.payload
+		}
 	}
 	if e.version == live.GetResourceVersion() {
 		return e.decision, true
@@ -49,11 +62,11 @@ func (m *memo) find(w want, live *unstructured.Unstructured, types string) (deci
 		return decision{}, false
 	}
 	e.version = live.GetResourceVersion()
-	if e.decision.next != nil {
+	if e.decision.next != nil && !e.decision.noop {
 		e.decision.next = withIdentity(e.decision.next, live.Object)
 	}
 	m.mu.Lock()
-	m.entries[w.key] = e
+	m.entries[w.key] = slim(e, w)
 	m.mu.Unlock()
 	return e.decision, true
 }
@@ -64,14 +77,23 @@ func (m *memo) keep(w want, live *unstructured.Unstructured, types string, d dec
 		return
 	}
 	e := entry{desired: w.digest, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), decision: d}
-	if d.local {
-		e.decision.send = nil // it is the payload, which find is given anew: no copy of git is kept for what is as git says
-	} else {
+	if !d.local {
 		e.content = content(live)
 	}
 	m.mu.Lock()
-	m.entries[w.key] = e
+	m.entries[w.key] = slim(e, w)
 	m.mu.Unlock()
+}
+
+// slim is an entry without what find is given anew: of what is as git says, no copy of git or of the live object is kept.
+func slim(e entry, w want) entry {
+	if e.decision.noop {
+		e.decision.next = nil
+		if gitops.Identical(e.decision.send, w.payload) {
+			e.decision.send = nil
+		}
+	}
+	return e
 }
 
 // only forgets everything but what is wanted.
@@ -83,4 +105,38 @@ func (m *memo) only(wants map[key]want) {
 			delete(m.entries, k)
 		}
 	}
+	for k := range m.calm {
+		if _, ok := wants[k]; !ok {
+			delete(m.calm, k)
+		}
+	}
+}
+
+// settle remembers whether what was seen is ready and as git wants it.
+func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o gitops.Observation) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o.Err != nil || o.Live == nil || o.Progress != nil || o.Predicted || len(o.Conflicts) > 0 || !o.Owned || !same(o.Live, o.Next) {
+		delete(m.calm, w.key)
+		return
+	}
+	r := calm{spec: w.item.Spec, set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), skipped: o.Skipped}
+	if was := m.calm[w.key]; was.digest != "" && gitops.Identical(was.spec, r.spec) {
+		r.digest = was.digest
+	} else {
+		r.digest = gitops.DigestOf(w.item.Spec)
+	}
+	m.calm[w.key] = r
+}
+
+// settled finds what was remembered of the very same: the content that git wants, the types, and the state of the live object.
+func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.calm[w.key]
+	ok = ok && live != nil && gitops.Identical(r.spec, w.item.Spec) && r.set == w.set && r.types == types &&
+		r.uid == string(live.UID) && r.version == live.ResourceVersion
+	return gitops.Observation{
+		Settled: true, Owned: true, Overlay: w.item.From.Overlay, From: w.item.From, Spec: w.item.Spec, Digest: r.digest, Skipped: r.skipped,
+	}, ok
 }

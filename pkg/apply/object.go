@@ -32,9 +32,18 @@ type want struct {
 	item gitops.Item
 	kind kind
 	key  key
-	// payload is what apply sends: the item's content and the label of its set.
+	// set is the id of the set it is to be in.
+	set string
+	// payload is what apply sends: the item's content and the label of its set. Like its digest, it is there once it is prepared.
 	payload gitops.Tree
 	digest  gitops.Digest
+}
+
+// prepared is w with what is to be sent.
+func (w want) prepared() want {
+	w.payload = payload(w.item.Spec, w.kind, w.key.Namespace, w.set)
+	w.digest = gitops.DigestOf(w.payload)
+	return w
 }
 
 // gvkOf reads apiVersion and kind of a tree.

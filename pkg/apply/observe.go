@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -33,7 +32,7 @@ type pass struct {
 	// coming are the namespaces that git will make, or make anew when they are gone: nothing can be made in them yet.
 	coming map[string]bool
 	// live are all labelled objects of the kinds in question.
-	live map[key]*unstructured.Unstructured
+	live map[key]*stored
 	// blind are kinds that could not be listed.
 	blind map[schema.GroupKind]*gitops.Error
 
@@ -45,7 +44,7 @@ type pass struct {
 func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
 	p := &pass{
 		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{},
-		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*unstructured.Unstructured{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
+		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
 	}
 	items := p.items(d)
 	var err error
@@ -131,14 +130,14 @@ func (p *pass) readParents(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the sets in namespace %s: %w", p.Namespace, err)
 	}
-	for _, u := range append(found, p.written()...) {
-		if u.GetNamespace() != p.Namespace || u.GetLabels()[setID] == "" {
+	for _, seen := range append(found, p.written()...) {
+		if seen.Namespace != p.Namespace || seen.Labels[setID] == "" {
 			continue
 		}
-		if u = p.newest(keyOf(u), u); u == nil {
+		if seen = p.newest(seen.key, seen); seen == nil {
 			continue
 		}
-		if set, ok := readParent(u, p.Cluster.Cluster); ok {
+		if set, ok := readParent(seen.whole(), p.Cluster.Cluster); ok {
 			p.parents[set.id()] = set
 		}
 	}
@@ -153,6 +152,7 @@ func (p *pass) accept(items []gitops.Item) {
 			p.crds[gk] = key{schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}, "", item.Ref.Name}
 		}
 	}
+	sets := map[string]string{}
 	for _, item := range items {
 		gvk := gvkOf(item.Spec)
 		k, known := p.link.catalog.kind(gvk)
@@ -177,10 +177,11 @@ func (p *pass) accept(items []gitops.Item) {
 		if k.Namespaced {
 			w.key.Namespace = item.Ref.Namespace
 		}
-		set := p.parentOf(item.From.Overlay).id()
-		p.asked[set] = true
-		w.payload = payload(item.Spec, k, w.key.Namespace, set)
-		w.digest = gitops.DigestOf(w.payload)
+		if sets[item.From.Overlay] == "" {
+			sets[item.From.Overlay] = p.parentOf(item.From.Overlay).id()
+			p.asked[sets[item.From.Overlay]] = true
+		}
+		w.set = sets[item.From.Overlay]
 		if other, twice := p.wants[w.key]; twice {
 			p.fail(item, gitops.Errorf(gitops.DuplicateObject, "the server knows it as the same object as %s of %s", other.ref.Label(), other.item.From.Position.String()))
 			continue
@@ -221,13 +222,13 @@ func (p *pass) list(ctx context.Context) {
 			p.blind[gk] = failure(fmt.Errorf("listing %s: %w", gk, err), gitops.ObserveFailed, scrubber{})
 			return
 		}
-		for _, u := range found {
-			p.live[keyOf(u)] = u
+		for _, seen := range found {
+			p.live[seen.key] = seen
 		}
 	})
-	for _, u := range p.written() {
-		if k := keyOf(u); u.GetLabels()[partOf] != "" && p.live[k] == nil && p.newest(k, nil) != nil {
-			p.live[k] = u
+	for _, seen := range p.written() {
+		if seen.Labels[partOf] != "" && p.live[seen.key] == nil && p.newest(seen.key, nil) != nil {
+			p.live[seen.key] = seen
 		}
 	}
 	parents := queries[:0:0]
@@ -300,6 +301,7 @@ func (p *pass) decideAll(ctx context.Context) {
 			p.coming[w.key.Name] = true
 		}
 	}
+	rest = slices.DeleteFunc(rest, p.settled)
 	each(len(rest), width, func(i int) { p.observe(ctx, rest[i]) })
 }
 

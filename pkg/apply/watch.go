@@ -61,24 +61,24 @@ func (w *watcher) keep(queries []query) {
 }
 
 // members waits until the kind's watch has listed once, then answers from memory.
-func (w *watcher) members(ctx context.Context, q query) ([]*unstructured.Unstructured, error) {
+func (w *watcher) members(ctx context.Context, q query) ([]*stored, error) {
 	s := w.stream(q)
 	if err := s.synced(ctx); err != nil {
 		w.drop(q, s)
 		return nil, err
 	}
 	items := s.informer.GetStore().List()
-	out := make([]*unstructured.Unstructured, 0, len(items))
+	out := make([]*stored, 0, len(items))
 	for _, item := range items {
-		if u, ok := item.(*unstructured.Unstructured); ok {
-			out = append(out, u)
+		if s, ok := item.(*stored); ok {
+			out = append(out, s)
 		}
 	}
 	return out, nil
 }
 
 // one finds an object in memory; false when its kind is not watched (any more).
-func (w *watcher) one(q query, name key) (*unstructured.Unstructured, bool) {
+func (w *watcher) one(q query, name key) (*stored, bool) {
 	w.mu.Lock()
 	s := w.streams[q]
 	w.mu.Unlock()
@@ -90,8 +90,8 @@ func (w *watcher) one(q query, name key) (*unstructured.Unstructured, bool) {
 		path = name.Namespace + "/" + name.Name
 	}
 	item, found, err := s.informer.GetStore().GetByKey(path)
-	u, ok := item.(*unstructured.Unstructured)
-	return u, err == nil && found && ok
+	seen, ok := item.(*stored)
+	return seen, err == nil && found && ok
 }
 
 // stream finds or starts the watch of a query.
@@ -106,7 +106,13 @@ func (w *watcher) stream(q query) *stream {
 	s.informer = dynamicinformer.NewFilteredDynamicInformer(w.link.client, q.kind.gvr(), q.namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.LabelSelector = q.label
 	}).Informer()
-	// Both fail only on an informer that runs already.
+	// All fail only on an informer that runs already.
+	_ = s.informer.SetTransform(func(obj any) (any, error) {
+		if u, ok := obj.(*unstructured.Unstructured); ok {
+			return pack(u)
+		}
+		return obj, nil // packed before: the informer may ask twice
+	})
 	_ = s.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { s.fail(err) })
 	_, _ = s.informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, first bool) {
@@ -140,12 +146,17 @@ func (w *watcher) moved(before, after any) {
 	if w.home.caughtUp(after) {
 		return
 	}
-	was, ok := before.(*unstructured.Unstructured)
-	now, ok2 := after.(*unstructured.Unstructured)
-	if ok && ok2 && (was.GetResourceVersion() == now.GetResourceVersion() || w.home.assess(was) == w.home.assess(now) && content(was) == content(now)) {
+	was, ok := before.(*stored)
+	now, ok2 := after.(*stored)
+	if ok && ok2 && (was.ResourceVersion == now.ResourceVersion || w.home.alike(was.whole(), now.whole())) {
 		return
 	}
 	w.home.nudged()
+}
+
+// alike reports whether two states of an object are the same to us.
+func (c *Cluster) alike(was, now *unstructured.Unstructured) bool {
+	return c.assess(was) == c.assess(now) && content(was) == content(now)
 }
 
 func (s *stream) fail(err error) {
@@ -190,7 +201,7 @@ func (s *stream) synced(ctx context.Context) error {
 
 // fresh is what our own write of an object answered, until watches tell as much.
 type fresh struct {
-	object *unstructured.Unstructured
+	object *stored
 	at     time.Time
 }
 
@@ -202,35 +213,34 @@ const freshness = 10 * time.Second
 // look that read the cache just before this event must not fall back to what was there before; newest ends the belief when
 // it is shown something as new.
 func (c *Cluster) caughtUp(event any) bool {
-	u, ok := event.(*unstructured.Unstructured)
+	seen, ok := event.(*stored)
 	if !ok {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f, ok := c.fresh[keyOf(u)]
-	return ok && f.object.GetResourceVersion() == u.GetResourceVersion()
+	f, ok := c.fresh[seen.key]
+	return ok && f.object.ResourceVersion == seen.ResourceVersion
 }
 
 // gone notes that a watch told of a deletion: our write before it is not believed any more.
 func (c *Cluster) gone(event any) {
-	u, exact := event.(*unstructured.Unstructured)
+	seen, exact := event.(*stored)
 	if unknown, ok := event.(cache.DeletedFinalStateUnknown); ok {
-		u, _ = unknown.Obj.(*unstructured.Unstructured)
+		seen, _ = unknown.Obj.(*stored)
 	}
-	if u == nil {
+	if seen == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := keyOf(u)
-	if f, ok := c.fresh[k]; ok && (!exact || !older(u, f.object)) {
-		delete(c.fresh, k)
+	if f, ok := c.fresh[seen.key]; ok && (!exact || !older(seen, f.object)) {
+		delete(c.fresh, seen.key)
 	}
 }
 
 // newest prefers what our own write answered over what a watch has not caught up with.
-func (c *Cluster) newest(k key, seen *unstructured.Unstructured) *unstructured.Unstructured {
+func (c *Cluster) newest(k key, seen *stored) *stored {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f, ok := c.fresh[k]
@@ -245,8 +255,8 @@ func (c *Cluster) newest(k key, seen *unstructured.Unstructured) *unstructured.U
 }
 
 // older compares resourceVersions, which are ordered within a resource (KEP-5504).
-func older(a, b *unstructured.Unstructured) bool {
-	order, err := resourceversion.CompareResourceVersion(a.GetResourceVersion(), b.GetResourceVersion())
+func older(a, b *stored) bool {
+	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
 	return err == nil && order < 0
 }
 
@@ -259,15 +269,15 @@ func (c *Cluster) remember(k key, u *unstructured.Unstructured) {
 	defer c.mu.Unlock()
 	delete(c.fresh, k)
 	if u != nil {
-		c.fresh[k] = fresh{u, c.Now()}
+		c.fresh[k] = fresh{reference(u), c.Now()}
 	}
 }
 
 // written are the objects that we wrote and that watches may not have told of yet.
-func (c *Cluster) written() []*unstructured.Unstructured {
+func (c *Cluster) written() []*stored {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]*unstructured.Unstructured, 0, len(c.fresh))
+	out := make([]*stored, 0, len(c.fresh))
 	for k, f := range c.fresh {
 		if c.Now().Sub(f.at) > freshness {
 			delete(c.fresh, k)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 )
 
 // Tree is a JSON-shaped object: its values are nil, bool, string, int64, float64, []any and Tree (map[string]any).
@@ -58,6 +59,11 @@ func cloneValue(v any) any {
 	default:
 		return v
 	}
+}
+
+// Identical reports whether two trees are one and the same in memory, and so equal, as long as nobody changes them.
+func Identical(a, b Tree) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }
 
 // At returns the value at a path of object keys, and whether it is there.
