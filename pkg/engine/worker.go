@@ -24,6 +24,8 @@ type worker struct {
 	backoff *Backoff
 	// lost is closed when the cluster is not this process's any more.
 	lost <-chan struct{}
+	// rested is when the last pass ended.
+	rested time.Time
 	// again says that the live state may have moved under the last pass, so that another look is due.
 	again bool
 	// last is the record of the last pass.
@@ -52,7 +54,8 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// settleTime coalesces bursts of nudges: a rollout moves many objects, one pass answers them all.
+// settleTime coalesces bursts of nudges: a rollout moves many objects, and one pass answers all that moved since the last one.
+// The first nudge after a rest is answered at once.
 const settleTime = 50 * time.Millisecond
 
 // serve runs the loop for as long as the cluster is this process's, and again when it becomes so again.
@@ -92,6 +95,7 @@ func (w *worker) run(ctx context.Context, lost <-chan struct{}) {
 			return
 		}
 		next = w.pass(ctx, w.todo, cause)
+		w.rested = w.Now()
 	}
 }
 
@@ -117,7 +121,7 @@ func (w *worker) await(ctx context.Context, todo work, next time.Time) (work, st
 	case <-infra:
 	case <-objects:
 	}
-	settled := time.NewTimer(settleTime)
+	settled := time.NewTimer(max(0, w.rested.Add(settleTime).Sub(w.Now())))
 	defer settled.Stop()
 	select {
 	case <-ctx.Done():

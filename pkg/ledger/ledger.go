@@ -10,6 +10,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,6 +55,14 @@ type Ledger struct {
 	Options
 	// mu orders appends within the process; Locker orders them between processes.
 	mu sync.Mutex
+	// read are the inventories as last read, by cluster.
+	read sync.Map
+}
+
+// reading is an inventory and the hash of the blob that it came from.
+type reading struct {
+	sum [sha256.Size]byte
+	inv gitops.Inventory
 }
 
 // New makes a Ledger over a store.
@@ -81,7 +90,8 @@ func recordID(key string) (int, bool) {
 	return id, err == nil && id > 0
 }
 
-// Inventory loads what was applied to a cluster. A cluster that was never saved is empty.
+// Inventory loads what was applied to a cluster. A cluster that was never saved is empty. The store is asked every time, but
+// what says the same as before is not decoded again: the result is shared and must not be changed.
 func (l *Ledger) Inventory(ctx context.Context, cluster string) (gitops.Inventory, error) {
 	key := cluster + inventoryName
 	blob, err := l.blobs.Get(ctx, key)
@@ -91,10 +101,15 @@ func (l *Ledger) Inventory(ctx context.Context, cluster string) (gitops.Inventor
 	if err != nil {
 		return nil, unavailable("reading the inventory of %s: %w", cluster, err)
 	}
+	sum := sha256.Sum256(blob)
+	if known, ok := l.read.Load(cluster); ok && known.(reading).sum == sum {
+		return known.(reading).inv, nil
+	}
 	inv, err := decodeInventory(blob)
 	if err != nil {
 		return nil, corrupt(key, fmt.Errorf("the inventory of %s: %w", cluster, err))
 	}
+	l.read.Store(cluster, reading{sum, inv})
 	return inv, nil
 }
 
