@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -452,69 +451,6 @@ func TestDaemonSurvivesTheSource(t *testing.T) {
 		wantLive(t, w, map[string]any{"a": "2"})
 		stop()
 	})
-}
-
-// TestLawsUnderFaults: whatever fails, what is applied was planned, needs were ready, nothing is forgotten, and once the
-// faults stop the world converges to git.
-func TestLawsUnderFaults(t *testing.T) {
-	rapid.Check(t, func(r *rapid.T) {
-		seed, share := rapid.Uint64().Draw(r, "seed"), rapid.Float64Range(0, 0.5).Draw(r, "share")
-		edges := rapid.SliceOfN(rapid.IntRange(-1, 7), 8, 8).Draw(r, "edges")
-		var failure string
-		synctest.Test(t, func(t *testing.T) { failure = laws(t, seed, share, edges) })
-		if failure != "" {
-			r.Fatal(failure)
-		}
-	})
-}
-
-func laws(t *testing.T, seed uint64, share float64, edges []int) string {
-	w := newWorld()
-	fleet := func(version string, skip int) []gitops.Item {
-		var items []gitops.Item
-		for i, e := range edges {
-			if i == skip {
-				continue
-			}
-			item := configMap(fmt.Sprint(i), version)
-			// Edges point to lower numbers only, so there is no cycle; a skipped one is no need any more.
-			if e >= 0 && e < i && e != skip {
-				item = dependsOn(item, fmt.Sprint(e))
-			}
-			w.takes[item.Ref] = time.Duration(i) * time.Second
-			items = append(items, item)
-		}
-		return items
-	}
-	for step, items := range [][]gitops.Item{fleet("1", -1), fleet("2", 3), fleet("2", 5)} {
-		w.push(items...)
-		w.fault = flaky(seed+uint64(step), share)
-		for range 5 {
-			_, _ = w.engine().RunOnce(t.Context(), w.job())
-			for ref := range w.live {
-				if _, known := w.inventory[ref]; !known && share == 0 {
-					return fmt.Sprintf("%s is live but not in the inventory", ref)
-				}
-			}
-		}
-	}
-	w.fault = flaky(seed, 0)
-	var record run.Record
-	for range 4 {
-		record = once(t, w)
-	}
-	for _, a := range w.applies {
-		if !w.planned[a.change.ID] {
-			return fmt.Sprintf("%s was applied but never planned", a.change.Ref)
-		}
-	}
-	if record.Outcome != run.Converged || len(record.Plan.Changes) != 0 {
-		return fmt.Sprintf("did not converge: %s %+v", record.Outcome, record.Results)
-	}
-	if len(w.live) != len(w.want) || len(w.inventory) != len(w.want) {
-		return fmt.Sprintf("live %d, inventory %d, want %d", len(w.live), len(w.inventory), len(w.want))
-	}
-	return needsWereReady(w)
 }
 
 func once(t *testing.T, w *world) run.Record {

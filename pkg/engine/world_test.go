@@ -75,7 +75,12 @@ const (
 	refused
 	lost // done, but the answer is an error
 	panics
+	hung // not done, and the caller gives up after a while
+	late // done, but after the caller gave up
 )
+
+// patience is how long a caller waits for an answer.
+const patience = 15 * time.Second
 
 var errFault = errors.New("injected")
 
@@ -206,6 +211,9 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 	if err := s.observeErr[s.domain]; err != nil {
 		return nil, err
 	}
+	if s.fault("observe", gitops.Ref{Domain: s.domain}) != none {
+		return nil, errFault
+	}
 	out := gitops.Observed{}
 	for r := range inv {
 		if r.Domain == s.domain {
@@ -249,21 +257,33 @@ func (s side) health(r gitops.Ref) gitops.Health {
 	return gitops.Health{Status: gitops.Ready}
 }
 
+// strike asks what goes wrong with a call, without holding up others.
+func (w *world) strike(op string, r gitops.Ref) fault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fault(op, r)
+}
+
 func (s side) Apply(ctx context.Context, c plan.Change) error {
 	if c.Ref == s.hangs {
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	time.Sleep(s.slow[c.Ref])
+	f := s.strike("apply", c.Ref)
+	if f == hung || f == late {
+		time.Sleep(patience)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.fault("apply", c.Ref)
 	switch f {
 	case refused:
 		return errFault
 	case panics:
 		panic("injected")
-	case none, lost:
+	case hung:
+		return errFault
+	case none, lost, late:
 	}
 	ready := map[gitops.Ref]bool{}
 	for r := range s.live {
@@ -280,18 +300,21 @@ func (s side) Apply(ctx context.Context, c plan.Change) error {
 		s.live[c.Ref] = c.Spec
 		s.readyAt[c.Ref] = time.Now().Add(s.takes[c.Ref])
 	}
-	if f == lost {
+	if f == lost || f == late {
 		return errFault
 	}
 	return nil
 }
 
 func (s side) Ready(_ context.Context, r gitops.Ref) (gitops.Health, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.fault("ready", r) == refused {
+	if f := s.strike("ready", r); f != none {
+		if f == hung {
+			time.Sleep(patience)
+		}
 		return gitops.Health{}, errFault
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.steps[r] > 0 {
 		return gitops.Health{Status: gitops.Progressing, Message: "one more step", Step: true}, nil
 	}
@@ -386,19 +409,32 @@ func (w *world) counts() (observes, records int) {
 	return w.observes, len(w.records)
 }
 
-// flaky makes calls fail in every way with the given share, from a seed.
-func flaky(seed uint64, share float64) func(string, gitops.Ref) fault {
-	var mu sync.Mutex
-	r := rand.New(rand.NewPCG(seed, 1))
-	return func(op string, _ gitops.Ref) fault {
-		mu.Lock()
-		defer mu.Unlock()
-		if r.Float64() >= share {
-			return none
-		}
-		if op != "apply" {
-			return refused
-		}
-		return []fault{refused, lost, panics}[r.IntN(3)]
+// flaky makes calls fail in every way with the given share, from a seed, and counts.
+type flaky struct {
+	seed  uint64
+	share float64
+
+	mu   sync.Mutex
+	rand *rand.Rand
+	done int
+}
+
+func (f *flaky) fault(op string, _ gitops.Ref) fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rand == nil {
+		f.rand = rand.New(rand.NewPCG(f.seed, 1))
 	}
+	if f.rand.Float64() >= f.share {
+		return none
+	}
+	f.done++
+	kinds := []fault{refused, lost, panics, hung, late}
+	switch op {
+	case "ready":
+		kinds = []fault{refused, hung}
+	case "save", "observe":
+		kinds = []fault{refused}
+	}
+	return kinds[f.rand.IntN(len(kinds))]
 }
