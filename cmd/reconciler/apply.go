@@ -50,7 +50,7 @@ func (a *app) apply(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	records, err := f.each(ctx, f.converge)
+	records, err := f.each(ctx, f.claimed(f.converge))
 	trouble := []error{err, progress.Close()}
 	worst := exitDone
 	for _, r := range records {
@@ -78,6 +78,20 @@ func outcomeCode(o run.Outcome) int {
 	case run.Progressing, run.Waiting, run.Failed, run.Preview:
 	}
 	return exitLeft
+}
+
+// claimed has work done while this process holds the lease of the cluster, where there is one.
+func (f *fleet) claimed(work func(context.Context, engine.Job) (run.Record, error)) func(context.Context, engine.Job) (run.Record, error) {
+	if f.leases == nil {
+		return work
+	}
+	return func(ctx context.Context, j engine.Job) (record run.Record, err error) {
+		held := f.leases.Claim(ctx, j.Cluster.Name, func(ctx context.Context, lost <-chan struct{}) {
+			j.Lost = lost
+			record, err = work(ctx, j)
+		})
+		return record, errors.Join(held, err)
+	}
 }
 
 // tries is how often apply runs again after trouble that may pass by itself.

@@ -22,6 +22,8 @@ type fleet struct {
 	engine   *engine.Engine
 	source   source.Source
 	policies []plan.Policy
+	// leases are there when other processes may work on the same clusters.
+	leases *apply.Leases
 	// snapshot and clusters are set by open.
 	snapshot gitops.Snapshot
 	clusters []gitops.Cluster
@@ -39,6 +41,9 @@ func (a *app) connect(ctx context.Context, sink run.Sink) (*fleet, error) {
 	}
 	f := &fleet{policies: policies}
 	if f.source, err = a.openSource(); err != nil {
+		return nil, err
+	}
+	if f.leases, err = a.openLeases(); err != nil {
 		return nil, err
 	}
 	keys, err := a.openKeys(ctx)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/eks-gitops/reconciler/pkg/engine"
+	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/view"
 )
@@ -53,8 +53,8 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	if err != nil {
 		return err
 	}
-	if f.engine.Leases, err = a.openLeases(); err != nil {
-		return err
+	if f.leases != nil {
+		f.engine.Leases = f.leases
 	}
 	stop, err := health.serve(listen)
 	if err != nil {
@@ -81,7 +81,7 @@ func (a *app) saveMemory() {
 }
 
 // openLeases opens the leases of the clusters, which are beside a ledger that several daemons may share: the one in a cluster.
-func (a *app) openLeases() (engine.Leases, error) {
+func (a *app) openLeases() (*apply.Leases, error) {
 	kind, where, _ := strings.Cut(a.ledgerPlace(), ":")
 	if kind != "kubernetes" {
 		return nil, nil //nolint:nilnil // this ledger is this process's own

@@ -24,7 +24,7 @@ func (a *app) teardownCommand() *cobra.Command {
 		Short: "Delete a cluster and everything that was made for it",
 		Long: "Delete what the overlays put into the cluster, so that controllers give back what they made (load balancers, volumes), then\n" +
 			"nodegroups, addons, IAM and the cluster itself. A cluster is never deleted in any other way. Stop the daemon first, or it makes\n" +
-			"the cluster again.",
+			"the cluster again; with --ledger kubernetes, nothing is deleted while it works on the cluster.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.teardown(c.Context(), args, yes, skipObjects)
@@ -64,9 +64,9 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 		domains = domains[1:]
 	}
 	for _, domain := range domains {
-		records, err := f.each(ctx, func(ctx context.Context, j engine.Job) (run.Record, error) {
+		records, err := f.each(ctx, f.claimed(func(ctx context.Context, j engine.Job) (run.Record, error) {
 			return f.converge(ctx, ending(j, domain))
-		})
+		}))
 		if err != nil {
 			return errors.Join(err, progress.Close())
 		}

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -60,7 +61,22 @@ type leaseStore interface {
 
 // Hold waits until this process holds the lease of a cluster, calls work, and gives the lease back when work has returned.
 func (l *Leases) Hold(ctx context.Context, cluster string, work func(ctx context.Context, lost <-chan struct{})) error {
-	t := &term{Leases: l, cluster: cluster, name: storedName("cluster", cluster)}
+	return l.term(cluster).serve(ctx, work)
+}
+
+// Claim is Hold for a person, who does not wait for a daemon: it fails as soon as the holder of the lease shows that it is alive,
+// and takes the lease of one that is not heard of.
+func (l *Leases) Claim(ctx context.Context, cluster string, work func(ctx context.Context, lost <-chan struct{})) error {
+	t := l.term(cluster)
+	t.impatient = true
+	return t.serve(ctx, work)
+}
+
+func (l *Leases) term(cluster string) *term {
+	return &term{Leases: l, cluster: cluster, name: storedName("cluster", cluster)}
+}
+
+func (t *term) serve(ctx context.Context, work func(ctx context.Context, lost <-chan struct{})) error {
 	if err := t.win(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -75,7 +91,7 @@ func (l *Leases) Hold(ctx context.Context, cluster string, work func(ctx context
 		t.release(ctx)
 		return nil
 	}
-	l.log.Warn("the lease was lost", "cluster", cluster)
+	t.log.Warn("the lease was lost", "cluster", t.cluster)
 	close(lost)
 	stop()
 	<-done
@@ -86,18 +102,26 @@ func (l *Leases) Hold(ctx context.Context, cluster string, work func(ctx context
 type term struct {
 	*Leases
 	cluster, name string
+	// impatient gives up when another holder is alive.
+	impatient bool
 	// lease is what is stored, while it is ours; renewed is a time at which it certainly was.
 	lease   *coordinationv1.Lease
 	renewed time.Time
-	// seen is the version of another holder's lease, since when it was first seen here.
-	seen  string
-	since time.Time
+	// seen is the version of another holder's lease, other its name, since when it was first seen here.
+	seen, other string
+	since       time.Time
 }
 
 // win tries until the lease is ours or ctx ends. One that became ours while ctx ended is given back.
 func (t *term) win(ctx context.Context) error {
 	for {
+		before := t.seen
 		held, err := t.attempt(ctx, retryTime, t.try)
+		if t.impatient && !held && err == nil && before != "" && t.seen != before && ctx.Err() == nil {
+			e := gitops.Errorf(gitops.LeaseHeld, "%s works on cluster %s: it renewed its lease just now", t.other, t.cluster)
+			e.Try = "push to git and leave it to that one, or stop it first (kubectl scale deployment reconciler --replicas 0)"
+			return e
+		}
 		switch {
 		case ctx.Err() != nil:
 			if held {
@@ -183,7 +207,7 @@ func (t *term) free(lease *coordinationv1.Lease) bool {
 		return true
 	}
 	if lease.ResourceVersion != t.seen {
-		t.seen, t.since = lease.ResourceVersion, t.now()
+		t.seen, t.other, t.since = lease.ResourceVersion, *holder, t.now()
 		return false
 	}
 	asked := leaseTime
@@ -290,10 +314,24 @@ func (c clusterLeases) put(ctx context.Context, lease *coordinationv1.Lease) (*c
 	switch {
 	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), lease.ResourceVersion != "" && apierrors.IsNotFound(err):
 		return nil, nil //nolint:nilnil // somebody else was faster
+	case apierrors.IsNotFound(err):
+		return nil, c.withNamespace(ctx, lease.Name, err)
 	case err != nil:
 		return nil, c.trouble(ctx, fmt.Errorf("writing Lease %s: %w", lease.Name, err))
 	}
 	return asLease(u)
+}
+
+// withNamespace makes the namespace that a first Lease lacks, so that the next try succeeds; err is why there is none yet.
+func (c clusterLeases) withNamespace(ctx context.Context, name string, err error) error {
+	l, _, gone := c.connect(ctx)
+	if gone != nil {
+		return gone
+	}
+	if made := c.ensureNamespace(ctx, l); made != nil {
+		return c.trouble(ctx, fmt.Errorf("writing Lease %s: %w", name, errors.Join(err, made)))
+	}
+	return nil
 }
 
 func asLease(u *unstructured.Unstructured) (*coordinationv1.Lease, error) {

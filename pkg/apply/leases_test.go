@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/eks-gitops/reconciler/internal/labbin"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
 // leaseServer is an API server for Leases: the precondition is real, and the way to it can break.
@@ -337,5 +339,33 @@ func TestLeaseIsGivenBackAfterALostAnswer(t *testing.T) {
 		a.leave()
 		s.want("b", retryTime)
 		b.leave()
+	})
+}
+
+// A person's command takes a lease that is free or abandoned, and does not wait for a holder that is alive.
+func TestClaimDoesNotWaitForTheLiving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		person := &Leases{store: &leaseClient{leaseServer: s.server}, holder: "person", now: time.Now, log: slog.New(slog.DiscardHandler)}
+		claim := func() (worked bool, took time.Duration, err error) {
+			began := time.Now()
+			err = person.Claim(t.Context(), "dev", func(context.Context, <-chan struct{}) { worked = true })
+			return worked, time.Since(began), err
+		}
+		if worked, took, err := claim(); !worked || took > time.Second || err != nil {
+			t.Errorf("a free lease: worked %t after %s, error %v", worked, took, err)
+		}
+		a := s.enter("a", 0)
+		s.want("a", retryTime)
+		worked, took, err := claim()
+		if e := gitops.AsError(gitops.Internal, err); worked || took > 2*retryTime || err == nil || e.Reason != gitops.LeaseHeld || !strings.Contains(e.Message(), "a works on cluster dev") {
+			t.Errorf("a living holder: worked %t after %s, error %v", worked, took, err)
+		}
+		a.client.breaks(true, false, nil)
+		if worked, took, err := claim(); !worked || took < leaseTime-retryTime || err != nil {
+			t.Errorf("a silent holder: worked %t after %s, error %v", worked, took, err)
+		}
+		a.client.breaks(false, false, nil)
+		a.leave()
 	})
 }

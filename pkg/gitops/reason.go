@@ -40,6 +40,7 @@ const (
 	Blocked           Reason = "Blocked"
 	Backoff           Reason = "Backoff"
 	Interrupted       Reason = "Interrupted"
+	LeaseHeld         Reason = "LeaseHeld"
 	LedgerUnavailable Reason = "LedgerUnavailable"
 	Internal          Reason = "Internal"
 )
@@ -115,6 +116,7 @@ func Explanations() []Explanation {
 		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
 		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},
 		{Interrupted, "the run was stopped", "What AWS or the cluster already accepted goes on; the next run continues from what is live.", "nothing; run again"},
+		{LeaseHeld, "another process works on this cluster", "A cluster is worked on by one process at a time: the one that holds its Lease beside the ledger. Nothing was changed.", "push to git and leave it to that process, or stop it first"},
 		{LedgerUnavailable, "history and inventory cannot be read or written", "Nothing is deleted meanwhile.", "check the ledger's folder or namespace"},
 		{Internal, "a bug in this tool", "The cluster or overlay was left alone.", "report it with the message"},
 	}
