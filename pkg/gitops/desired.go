@@ -55,7 +55,7 @@ type Origin struct {
 	Position
 	// Overlay is the name of the overlay (its folder relative to the cluster's folder); empty for the ClusterConfig.
 	Overlay string `json:"overlay,omitempty"`
-	// Fields maps a field path ("spec.replicas") to where a patch or transformer set it, as far as kustomize tells.
+	// Fields maps field paths ("iam.withOIDC") of a ClusterConfig or a policy to where they are set; objects have Desired.Fields.
 	Fields map[string]Position `json:"-"`
 }
 
@@ -98,6 +98,9 @@ type Desired struct {
 	Items    []Item
 	Overlays []Overlay
 	Problems []*Error
+	// Fields, if any, maps field paths ("spec.replicas") of an object of Items to where they are set, as far as kustomize tells. It
+	// reads files: ask for the objects that are shown.
+	Fields func(Ref) map[string]Position
 }
 
 // Overlay finds an overlay by name.

@@ -123,12 +123,16 @@ func (b *builder) deletedFrom(ref gitops.Ref, o gitops.Observation) gitops.Origi
 
 // attribute adds to each edit who set the live value and where git sets the new one.
 func (b *builder) attribute(c *Change, o gitops.Observation) {
+	fields := o.From.Fields
+	if fields == nil && b.Desired.Fields != nil && len(c.Edits) > 0 {
+		fields = b.Desired.Fields(c.Ref)
+	}
 	for i := range c.Edits {
 		e := &c.Edits[i]
 		if owner, ok := nearest(o.Owners, e.Path); ok {
 			e.Owner = &owner
 		}
-		if from, ok := nearest(o.From.Fields, e.Path); ok && from != o.From.Position {
+		if from, ok := nearest(fields, e.Path); ok && from != o.From.Position {
 			e.From = &from
 		}
 	}

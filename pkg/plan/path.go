@@ -136,6 +136,23 @@ func keyedItems(field string, before, after []any) (was, is []string) {
 	return nil, nil
 }
 
+// Items are the paths of the items of a list at a path, as edits have them.
+func Items(path string, list []any) []string {
+	names, _ := keyedItems(lastField(path), list, list)
+	out := make([]string, len(list))
+	for i := range list {
+		if names == nil {
+			out[i] = Index(path, i)
+		} else {
+			out[i] = path + names[i]
+		}
+	}
+	return out
+}
+
+// lastField is the name of the field at the end of a path.
+func lastField(path string) string { return strings.TrimPrefix(path[len(parent(path)):], ".") }
+
 func itemKeys(keys []string, items []any) ([]string, bool) {
 	out := make([]string, 0, len(items))
 	seen := make(map[string]bool, len(items))

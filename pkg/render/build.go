@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -26,8 +27,8 @@ type builder struct {
 	cluster gitops.Cluster
 	facts   gitops.Facts
 	survey  *survey
-	// before are the parts of the last render.
-	before map[gitops.Digest][]gitops.Item
+	// before is the last render of the same overlay, if there was one.
+	before *rendered
 	// configOnly wants ClusterConfigs and nothing else, instead of objects and no ClusterConfig.
 	configOnly bool
 }
@@ -47,14 +48,21 @@ func (b *builder) build() (out *rendered) {
 		out.asked = b.view.asked
 	}()
 	b.survey = newSurvey(b.view)
+	if b.before != nil {
+		b.survey.before = b.before.files
+	}
 	b.survey.kustomization(b.folder, gitops.Position{File: b.folder}, nil, false)
 	for _, l := range b.survey.layers {
 		out.folders = append(out.folders, l.folder)
 	}
 	out.read = b.survey.filesRead()
+	out.files = b.survey.sound
 	out.problems = b.survey.problems
 	if len(out.problems) > 0 {
 		return out
+	}
+	for _, l := range b.survey.layers {
+		l.patches = b.patchesOf(l)
 	}
 	out.facts, out.all = b.survey.facts.used(b.facts), b.survey.facts.all
 	if out.problems = b.survey.facts.undeclared(b.cluster, b.facts); len(out.problems) > 0 {
@@ -99,7 +107,7 @@ func (b *builder) run() (resmap.ResMap, error) {
 		}
 		added = []string{virtualFacts}
 	}
-	if virtual[top.file], err = withAdditions(body, added, nil); err != nil {
+	if virtual[top.file], err = withAdditions(body, added); err != nil {
 		return nil, err
 	}
 	b.view.virtual = virtual
@@ -122,10 +130,9 @@ func kustomize(v *view, folder string) (resmap.ResMap, error) {
 	}).Run(v, "/"+folder)
 }
 
-// withAdditions puts resources and the wish for origin annotations into a kustomization; only, if not nil, takes the place of the
-// resources it has.
-func withAdditions(body []byte, resources, only []string) ([]byte, error) {
-	asJSON, err := yaml.YAMLToJSON(body)
+// withAdditions puts resources and the wish for origin annotations into a kustomization.
+func withAdditions(body []byte, resources []string) ([]byte, error) {
+	asJSON, err := sigsyaml.YAMLToJSON(body)
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +149,7 @@ func withAdditions(body []byte, resources, only []string) ([]byte, error) {
 			}
 		}
 		var list []string
-		if field == "resources" && only != nil {
-			list = only
-		} else if raw, ok := fields[key]; ok {
+		if raw, ok := fields[key]; ok {
 			if err := json.Unmarshal(raw, &list); err != nil {
 				return nil, err
 			}
@@ -206,7 +211,6 @@ func (b *builder) item(r *resource.Resource, from *resource.Origin) (gitops.Item
 		e.Try = "keep it in " + b.cluster.Folder + " itself, outside the overlays"
 		return gitops.Item{}, e
 	}
-	origin.Fields = b.fields(spec, origin)
 	return gitops.Item{Ref: ref, Spec: spec, From: origin}, nil
 }
 
@@ -219,14 +223,18 @@ func (b *builder) configItem(spec gitops.Tree, origin gitops.Origin) (gitops.Ite
 		return gitops.Item{}, e
 	}
 	fields := map[string]gitops.Position{}
-	for _, o := range b.survey.objects[origin.File] {
-		if o.at == origin.Position {
-			_, p := read(origin.File, gitops.ConfigInvalid, o.node)
-			if len(p.problems) > 0 {
-				return gitops.Item{}, p.problems[0]
-			}
-			fields = p.fields
+	var broken *gitops.Error
+	b.survey.reread(origin.File, func(o *object, n *yaml.Node) {
+		if o.at != origin.Position {
+			return
 		}
+		_, p := read(origin.File, gitops.ConfigInvalid, n)
+		if fields = p.fields; len(p.problems) > 0 {
+			broken = p.problems[0]
+		}
+	})
+	if broken != nil {
+		return gitops.Item{}, broken
 	}
 	m := &marker{spec: spec, out: fields, byIndex: true}
 	b.mark(m, origin)

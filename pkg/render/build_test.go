@@ -1,9 +1,9 @@
 package render_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,14 +11,13 @@ import (
 	"golang.org/x/tools/txtar"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-	"sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/render"
 )
 
 // buildOnDisk is `kustomize build` of a folder of real files.
-func buildOnDisk(t *testing.T, folder string) []gitops.Tree {
+func buildOnDisk(t *testing.T, folder string) string {
 	t.Helper()
 	o := krusty.MakeDefaultOptions()
 	// What the CLI uses when no order is asked for.
@@ -31,26 +30,22 @@ func buildOnDisk(t *testing.T, folder string) []gitops.Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trees(t, text)
+	return string(text)
 }
 
-func trees(t *testing.T, text []byte) []gitops.Tree {
+// asKustomizePrints is an overlay without the comments that tell where each object is written.
+func asKustomizePrints(t *testing.T, d gitops.Desired, overlay string) string {
 	t.Helper()
-	var out []gitops.Tree
-	for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
-		var tree gitops.Tree
-		if err := yaml.Unmarshal(doc, &tree); err != nil {
-			t.Fatal(err)
-		}
-		if tree != nil {
-			out = append(out, tree)
-		}
+	text, err := render.YAML(d, overlay)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	return strings.TrimPrefix(regexp.MustCompile(`(?m)^---\n# .*\n`).ReplaceAllString(string(text), "---\n"), "---\n")
 }
 
-// TestRendersAsKustomizeBuildDoes renders a corpus of layouts from a snapshot and compares with kustomize on files.
-// The files also hold where each object is said to come from, and where fields were set.
+// TestRendersAsKustomizeBuildDoes renders a corpus of layouts from a snapshot, as usual and in the smallest parts that it can be
+// cut into, and compares with kustomize on files, byte for byte. The files also hold where each object is said to come from, and
+// where fields were set.
 func TestRendersAsKustomizeBuildDoes(t *testing.T) {
 	cases, err := filepath.Glob("testdata/build/*.txtar")
 	if err != nil || len(cases) < 10 {
@@ -83,19 +78,20 @@ func TestRendersAsKustomizeBuildDoes(t *testing.T) {
 			if len(d.Problems) > 0 {
 				t.Fatal(d.Problems)
 			}
-			text, err := render.YAML(d, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want []gitops.Tree
+			smallest := render.New(render.Options{})
+			smallest.Portion(1)
+			parted := desired(t, smallest, files, nil)
 			for _, o := range d.Overlays {
 				if !o.Complete || o.Pending {
 					t.Errorf("overlay %+v", o)
 				}
-				want = append(want, buildOnDisk(t, filepath.Join(disk, "clusters/dev", o.Name))...)
-			}
-			if diff := cmp.Diff(want, trees(t, append([]byte("\n"), text...))); diff != "" {
-				t.Error(diff)
+				want := buildOnDisk(t, filepath.Join(disk, "clusters/dev", o.Name))
+				if diff := cmp.Diff(want, asKustomizePrints(t, d, o.Name)); diff != "" {
+					t.Errorf("%s (-kustomize +ours):\n%s", o.Name, diff)
+				}
+				if diff := cmp.Diff(want, asKustomizePrints(t, parted, o.Name)); diff != "" {
+					t.Errorf("%s in %d parts (-kustomize +ours):\n%s", o.Name, smallest.Parts("clusters/dev/"+o.Name), diff)
+				}
 			}
 			golden(t, path, "want-origins", origins(d))
 		})
@@ -107,8 +103,9 @@ func origins(d gitops.Desired) string {
 	var b strings.Builder
 	for _, item := range d.Items {
 		b.WriteString(item.Ref.String() + " " + item.From.Position.String() + "\n")
-		for _, path := range sorted(item.From.Fields) {
-			b.WriteString("  " + path + " " + item.From.Fields[path].String() + "\n")
+		fields := d.Fields(item.Ref)
+		for _, path := range sorted(fields) {
+			b.WriteString("  " + path + " " + fields[path].String() + "\n")
 		}
 	}
 	return b.String()

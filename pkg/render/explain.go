@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -76,7 +77,7 @@ func (b *builder) twice(id string) *gitops.Error {
 // blame finds the file that a message is about: the patch that found no target, or a file that is named.
 func (b *builder) blame(message string) gitops.Position {
 	for _, l := range b.survey.layers {
-		for _, p := range b.patchesOf(l) {
+		for _, p := range l.patches {
 			for _, doc := range p.docs {
 				if n := failing(doc, message); n != nil {
 					return gitops.Position{File: p.file, Line: p.line(n)}
@@ -117,7 +118,7 @@ func safeMessage(err error, secrets []string) string {
 	message := err.Error()
 	for _, quote := range []*regexp.Regexp{
 		regexp.MustCompile("(?s)with config: `.*`"), regexp.MustCompile(`(?s)(unable to parse SM or JSON patch) from \[.*\]`),
-		regexp.MustCompile(`(?s)(patch appears to be .*?):.*`), regexp.MustCompile(`(?s)(trouble configuring builtin \w+)[^:]*$`),
+		regexp.MustCompile(`(?s)(patch appears to be .*?):.*`), regexp.MustCompile(`(?s)(namespace transformation produces ID conflict): .*`), regexp.MustCompile(`(?s)(trouble configuring builtin \w+)[^:]*$`),
 	} {
 		message = quote.ReplaceAllString(message, "$1")
 	}
@@ -155,15 +156,17 @@ func (s *survey) secrets() []string {
 			out = append(out, string(plain))
 		}
 	}
-	for _, objects := range s.objects {
-		for _, o := range objects {
-			if o.kind == "Secret" {
-				for _, key := range []string{"data", "stringData"} {
-					_, values := child(o.node, key)
+	for file, objects := range s.objects {
+		if !slices.ContainsFunc(objects, func(o *object) bool { return o.kind == "Secret" }) {
+			continue
+		}
+		s.reread(file, func(o *object, n *yaml.Node) {
+			for _, key := range []string{"data", "stringData"} {
+				if _, values := child(n, key); o.kind == "Secret" {
 					eachValue(values, add)
 				}
 			}
-		}
+		})
 	}
 	for _, l := range s.layers {
 		_, list := child(l.root, "secretGenerator")

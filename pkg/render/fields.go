@@ -69,17 +69,8 @@ type marker struct {
 	byIndex bool
 }
 
-// fields finds the patches and transformers that set fields of an object: kustomize tells which kustomizations an object passed
+// mark notes the patches and transformers that set fields of an object: kustomize tells which kustomizations an object passed
 // through, not what each of them did, so what they say is compared with what came out.
-func (b *builder) fields(spec gitops.Tree, from gitops.Origin) map[string]gitops.Position {
-	m := &marker{spec: spec, out: map[string]gitops.Position{}}
-	b.mark(m, from)
-	if len(m.out) == 0 {
-		return nil
-	}
-	return m.out
-}
-
 func (b *builder) mark(m *marker, from gitops.Origin) {
 	// Inner ones first: what an outer one sets is what counts.
 	for i := len(b.survey.layers) - 1; i >= 0; i-- {
@@ -87,7 +78,7 @@ func (b *builder) mark(m *marker, from gitops.Origin) {
 		if !l.passes(from.File) {
 			continue
 		}
-		for _, p := range b.patchesOf(l) {
+		for _, p := range l.patches {
 			m.patch(p)
 		}
 		m.transformers(l)
@@ -110,6 +101,13 @@ func (l *layer) passes(file string) bool {
 
 func (m *marker) set(path, file string, line int) {
 	m.out[path] = gitops.Position{File: file, Line: line}
+}
+
+// first notes what holds other fields: its place is where it was made, whoever changes what is in it.
+func (m *marker) first(path, file string, line int) {
+	if _, made := m.out[path]; !made && !m.byIndex {
+		m.set(path, file, line)
+	}
 }
 
 // patch notes the fields of one patch, if it is for this object.
@@ -174,6 +172,7 @@ func (m *marker) merged(p patchText, at string, key, n *yaml.Node, v any) {
 		if !ok {
 			return
 		}
+		m.first(at, p.file, p.line(key))
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			field := n.Content[i].Value
 			if inner, have := object[field]; have {
@@ -196,7 +195,8 @@ func (m *marker) mergedList(p patchText, at string, key, n *yaml.Node, v any) {
 	if !ok {
 		return
 	}
-	for _, item := range n.Content {
+	m.first(at, p.file, p.line(key))
+	for position, item := range n.Content {
 		if item.Kind != yaml.MappingNode {
 			// A list of plain values is replaced as a whole.
 			m.set(at, p.file, p.line(key))
@@ -204,15 +204,25 @@ func (m *marker) mergedList(p patchText, at string, key, n *yaml.Node, v any) {
 		}
 		for i := range list {
 			object, ok := list[i].(gitops.Tree)
-			if ok && sameItem(item, object) {
+			if ok && (sameItem(item, object) || i == position && len(list) == len(n.Content) && !keyed(item)) {
 				m.merged(p, m.itemPath(at, list, i), item, item, object)
+				break
 			}
 		}
 	}
 }
 
+// itemKeys are the fields that tell items of a list apart.
+func itemKeys() []string {
+	return []string{"name", "containerPort", "port", "mountPath", "key", "id", "topologyKey", "ip", "type"}
+}
+
+func keyed(n *yaml.Node) bool {
+	return slices.ContainsFunc(itemKeys(), func(key string) bool { return text(n, key) != "" })
+}
+
 func sameItem(n *yaml.Node, object gitops.Tree) bool {
-	for _, key := range []string{"name", "containerPort", "port", "mountPath", "key", "id", "topologyKey", "ip", "type"} {
+	for _, key := range itemKeys() {
 		if want := text(n, key); want != "" {
 			return want == scalarText(object[key])
 		}
@@ -220,24 +230,12 @@ func sameItem(n *yaml.Node, object gitops.Tree) bool {
 	return false
 }
 
-// itemPath names a list item as plan does: by name where all items have one, else by position.
+// itemPath names a list item as the paths of edits do.
 func (m *marker) itemPath(at string, list []any, i int) string {
 	if m.byIndex {
 		return plan.Index(at, i)
 	}
-	for _, key := range []string{"name", "key", "id"} {
-		seen := map[string]bool{}
-		for _, item := range list {
-			object, _ := item.(gitops.Tree)
-			if s, ok := object[key].(string); ok {
-				seen[s] = true
-			}
-		}
-		if len(seen) == len(list) {
-			return plan.Keyed(at, map[string]any{key: list[i].(gitops.Tree)[key]})
-		}
-	}
-	return plan.Index(at, i)
+	return plan.Items(at, list)[i]
 }
 
 func scalarText(v any) string {

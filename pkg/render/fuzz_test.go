@@ -79,7 +79,8 @@ func FuzzClusterFolder(f *testing.F) {
 	})
 }
 
-// FuzzKustomization renders any kustomization twice: it never breaks down, tells where the trouble is, and comes to the same.
+// FuzzKustomization renders any kustomization twice, once in the smallest parts: it never breaks down, tells where the trouble
+// is and where fields are set, and comes to the same.
 func FuzzKustomization(f *testing.F) {
 	seeds(f, func(name string) bool { return strings.Contains(strings.ToLower(name), "kustomization") })
 	files := fstest.MapFS{
@@ -95,7 +96,11 @@ func FuzzKustomization(f *testing.F) {
 		c := gitops.Cluster{Name: "dev", Folder: "clusters/dev", Overlays: []string{"web"}}
 		var digests [2]gitops.Digest
 		for i := range digests {
-			d, err := New(Options{}).Render(context.Background(), gitops.Snapshot{Files: files}, c, nil)
+			r := New(Options{})
+			if i == 1 {
+				r.portion = 1
+			}
+			d, err := r.Render(context.Background(), gitops.Snapshot{Files: files}, c, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,6 +108,11 @@ func FuzzKustomization(f *testing.F) {
 			var specs []gitops.Tree
 			for _, item := range d.Items {
 				specs = append(specs, item.Spec)
+				for field, at := range d.Fields(item.Ref) {
+					if at.File == "" || at.Line < 1 {
+						t.Errorf("%s: %s is set at %q", item.Ref, field, at)
+					}
+				}
 			}
 			for _, p := range d.Problems {
 				if strings.Contains(p.Error(), "c4n4ry") {

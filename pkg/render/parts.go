@@ -2,140 +2,93 @@ package render
 
 import (
 	"cmp"
-	"maps"
-	"path"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"sigs.k8s.io/kustomize/api/types"
-
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// kustomize compares every object with every other one, several times: ten times the objects take a hundred times as long. A
-// plain kustomization (files of objects, and only transformers that look at one object at a time) comes to the same when its
-// files are built some at a time and the objects are put into kustomize's order, as is done here. Whatever is not surely of that kind, and all
-// that goes wrong, is left to one build of the whole, whose errors are kustomize's own.
+// kustomize compares every object with every other one, several times: ten times the objects take a hundred times as long.
+// Where it is certain that the files of an overlay do not act on each other (cut.go says when), they are built some at a time,
+// side by side, and the objects are put into kustomize's order. A part is named by all that it depends on, so the next render
+// takes over what has not changed. Whatever is not surely of that kind, and all that goes wrong, is left to one build of the
+// whole, whose errors are kustomize's own.
 
-// part is some of the files of a plain kustomization.
+// part is some of the resource files of an overlay.
 type part struct {
-	// resources are entries of the kustomization; files are what they name.
-	resources, files []string
+	files []string
+	has   map[string]bool
+	// virtual are the kustomizations on the way from these files, each with nothing but what concerns them.
+	virtual map[string][]byte
 }
 
-// inParts renders a plain kustomization. Not ok is one that must be built as a whole.
+// inParts renders an overlay that can be cut. Not ok is one that must be built as a whole.
 func (b *builder) inParts(out *rendered) (ok bool) {
 	parts := b.parts()
 	if len(parts) < 2 {
 		return false
 	}
-	top := b.survey.layers[0]
-	body, err := b.view.ReadFile(top.file)
-	if err != nil {
+	results := make(map[gitops.Digest][]gitops.Item, len(parts))
+	todo := map[gitops.Digest]part{}
+	for _, p := range parts {
+		key := p.key(b)
+		if b.before != nil && b.before.parts[key] != nil {
+			results[key] = b.before.parts[key]
+		} else {
+			todo[key] = p
+		}
+	}
+	if !b.buildParts(todo, results) {
 		return false
 	}
+	if out.items, ok = joined(results); ok {
+		out.parts = results
+	}
+	return ok
+}
+
+// buildParts adds the results of all parts, or fails as a whole.
+func (b *builder) buildParts(todo map[gitops.Digest]part, results map[gitops.Digest][]gitops.Item) (ok bool) {
 	b.schema.RLock()
 	defer b.schema.RUnlock()
-	keys, results := make([]gitops.Digest, len(parts)), make([][]gitops.Item, len(parts))
-	views := make([]*view, len(parts))
+	var mu sync.Mutex
 	var failed atomic.Bool
-	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(parts)) {
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for key, p := range todo {
 		workers.Go(func() {
+			slots <- struct{}{}
 			defer func() {
+				<-slots
 				if recover() != nil {
 					failed.Store(true) // the build of the whole will tell
 				}
 			}()
-			for i := int(next.Add(1)) - 1; i < len(parts) && !failed.Load(); i = int(next.Add(1)) - 1 {
-				views[i] = newView(b.view.files)
-				keys[i] = parts[i].key(views[i], body)
-				if results[i] = b.before[keys[i]]; results[i] != nil {
-					continue
-				}
-				if results[i] = b.part(views[i], top, body, parts[i]); results[i] == nil {
-					failed.Store(true)
-				}
+			if failed.Load() {
+				return
 			}
+			items := b.part(p)
+			if items == nil {
+				failed.Store(true)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			results[key] = items
 		})
 	}
 	workers.Wait()
-	if failed.Load() {
-		return false
-	}
-	seen := map[gitops.Ref]bool{}
-	parted := map[gitops.Digest][]gitops.Item{}
-	var items []gitops.Item
-	for i := range parts {
-		parted[keys[i]] = results[i]
-		for _, item := range results[i] {
-			if seen[item.Ref] {
-				return false // kustomize refuses that, and says it better
-			}
-			seen[item.Ref] = true
-			items = append(items, item)
-		}
-		maps.Copy(b.view.asked, views[i].asked)
-	}
-	order(items)
-	out.items, out.parts = items, parted
-	return true
+	return !failed.Load()
 }
 
-// order sorts as `kustomize build` does where a kustomization asks for nothing else (its "legacy" order, sortOptions in
-// https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/sortoptions/): some kinds first, then by group, version
-// and kind, namespace and name. What has no group or namespace stands where "~" does.
-func order(items []gitops.Item) {
-	first := []string{
-		"ResourceQuota", "ServiceAccount", "Role", "ClusterRole", "ConfigMap", "Secret", "Service", "LimitRange", "PersistentVolumeClaim",
-		"Deployment", "StatefulSet", "CronJob", "PodDisruptionBudget",
-	}
-	rank := func(i gitops.Item) int {
-		if at := slices.Index(first, i.Ref.Kind); at >= 0 {
-			return at
-		}
-		return len(first)
-	}
-	kind := func(i gitops.Item) string {
-		_, version, grouped := strings.Cut(gitops.StringAt(i.Spec, "apiVersion"), "/")
-		if !grouped {
-			version = gitops.StringAt(i.Spec, "apiVersion")
-		}
-		return cmp.Or(i.Ref.Group, "~G") + "_" + version + "_" + i.Ref.Kind
-	}
-	slices.SortFunc(items, func(a, b gitops.Item) int {
-		return cmp.Or(
-			cmp.Compare(rank(a), rank(b)), strings.Compare(kind(a), kind(b)),
-			strings.Compare(cmp.Or(a.Ref.Namespace, "~X")+"|"+a.Ref.Name, cmp.Or(b.Ref.Namespace, "~X")+"|"+b.Ref.Name),
-		)
-	})
-}
-
-// key is what the render of a part depends on: the kustomization, positions in it included, and the contents of the files.
-func (p part) key(v *view, kustomization []byte) gitops.Digest {
-	sums := make([]string, len(p.files))
-	for i, file := range p.files {
-		sums[i] = v.ask(askRead, file)
-	}
-	return gitops.DigestOf([]any{string(kustomization), p.resources, sums})
-}
-
-// part builds one; nil when that fails.
-func (b *builder) part(v *view, top *layer, body []byte, p part) []gitops.Item {
+// part builds one; nil when that fails. What kustomize asks about files here, the survey has asked before.
+func (b *builder) part(p part) []gitops.Item {
 	own := *b
-	own.view = v
-	subset, err := withAdditions(body, nil, p.resources)
-	if err != nil {
-		return nil
-	}
-	v.virtual = map[string][]byte{top.file: subset}
-	defer func() { v.virtual = nil }()
-	resources, err := kustomize(v, b.folder)
+	own.view = newView(b.view.files)
+	own.view.virtual = p.virtual
+	resources, err := kustomize(own.view, b.folder)
 	if err != nil {
 		return nil
 	}
@@ -149,60 +102,82 @@ func (b *builder) part(v *view, top *layer, body []byte, p part) []gitops.Item {
 	return items
 }
 
-// parts cuts a plain kustomization; nil for any other.
-func (b *builder) parts() []part {
-	s := b.survey
-	if b.configOnly || len(s.layers) != 1 || s.schema || s.facts.all || len(s.facts.keys) > 0 {
-		return nil
-	}
-	top := s.layers[0]
-	if !plain(top.spec) {
-		return nil
-	}
-	var out []part
-	size := b.portion
-	namespaces := map[string]bool{}
-	for _, entry := range top.spec.Resources {
-		file := b.real(path.Join(b.folder, entry))
-		objects, ok := s.objects[file]
-		if !ok {
-			return nil
-		}
-		for _, o := range objects {
-			if !alone(o) {
-				return nil
+// key is what the render of a part depends on: its kustomizations, and the contents of the files.
+func (p part) key(b *builder) gitops.Digest {
+	var sums []string
+	for _, l := range b.survey.layers {
+		sums = append(sums, l.file, string(p.virtual[l.file]))
+		for _, patch := range l.patches {
+			if patch.file != l.file {
+				sums = append(sums, b.view.ask(askRead, patch.file))
 			}
-			namespaces[o.namespace] = true
 		}
-		if size >= b.portion {
-			out, size = append(out, part{}), 0
-		}
-		last := &out[len(out)-1]
-		last.resources, last.files = append(last.resources, entry), append(last.files, file)
-		size += len(objects)
 	}
-	if top.spec.Namespace == "" && len(namespaces) > 1 {
-		return nil // a name may stand for one of several objects, which kustomize decides by looking at all
+	for _, file := range p.files {
+		sums = append(sums, file, b.view.ask(askRead, file))
 	}
-	return out
+	return gitops.DigestOf(sums)
 }
 
-// plain reports whether a kustomization has nothing but files and transformers of single objects.
-func plain(k types.Kustomization) bool {
-	k.TypeMeta, k.MetaData, k.Resources, k.BuildMetadata = types.TypeMeta{}, nil, nil, nil
-	k.Namespace, k.Labels, k.CommonAnnotations, k.Images = "", nil, nil, nil
-	return reflect.DeepEqual(k, types.Kustomization{})
+// joined puts the items of parts together. Two of one name, which kustomize refuses, are not ok: it says that better.
+func joined(parts map[gitops.Digest][]gitops.Item) (items []gitops.Item, ok bool) {
+	seen := map[gitops.Ref]bool{}
+	for _, part := range parts {
+		for _, item := range part {
+			ref := item.Ref
+			// To kustomize, no namespace is the namespace default.
+			ref.Namespace = cmp.Or(ref.Namespace, "default")
+			if seen[ref] {
+				return nil, false
+			}
+			seen[ref] = true
+		}
+		items = append(items, part...)
+	}
+	order(items)
+	return items, true
 }
 
-// alone reports whether an object is of a kind that refers to others by names of its own namespace only. As names do not change
-// in a plain kustomization, such references do not either; kinds that name a namespace beside a name (bindings, webhooks,
-// APIServices), and Namespaces, whose name follows the kustomization's, are not among them.
-func alone(o *object) bool {
-	return slices.Contains([]string{
-		"v1 ConfigMap", "v1 Secret", "v1 ServiceAccount", "v1 Service", "v1 Pod", "v1 ReplicationController", "v1 PersistentVolumeClaim",
-		"v1 LimitRange", "v1 ResourceQuota", "apps/v1 Deployment", "apps/v1 StatefulSet", "apps/v1 DaemonSet", "apps/v1 ReplicaSet",
-		"batch/v1 Job", "batch/v1 CronJob", "autoscaling/v2 HorizontalPodAutoscaler", "policy/v1 PodDisruptionBudget",
-		"networking.k8s.io/v1 Ingress", "networking.k8s.io/v1 NetworkPolicy", "rbac.authorization.k8s.io/v1 Role",
-		"rbac.authorization.k8s.io/v1 ClusterRole", "coordination.k8s.io/v1 Lease",
-	}, o.apiVersion+" "+o.kind)
+// order sorts as `kustomize build` does where a kustomization asks for nothing else (its "legacy" order, sortOptions in
+// https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/sortoptions/): some kinds first and some last, then by
+// group, version and kind, namespace and name. What has no group or namespace stands where "~" does.
+func order(items []gitops.Item) {
+	type position struct {
+		rank       int
+		kind, name string
+		item       gitops.Item
+	}
+	first, last := kindsInOrder()
+	all := make([]position, len(items))
+	for i, item := range items {
+		p := position{item: item, name: cmp.Or(item.Ref.Namespace, "~X") + "|" + item.Ref.Name}
+		if at := slices.Index(first, item.Ref.Kind); at >= 0 {
+			p.rank = at - len(first)
+		} else {
+			p.rank = slices.Index(last, item.Ref.Kind) + 1
+		}
+		_, version, grouped := strings.Cut(gitops.StringAt(item.Spec, "apiVersion"), "/")
+		if !grouped {
+			version = gitops.StringAt(item.Spec, "apiVersion")
+		}
+		p.kind = cmp.Or(item.Ref.Group, "~G") + "_" + version + "_" + item.Ref.Kind
+		all[i] = p
+	}
+	slices.SortFunc(all, func(a, b position) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+	})
+	for i := range all {
+		items[i] = all[i].item
+	}
+}
+
+// kindsInOrder are the kinds that the legacy order puts before and after all others.
+func kindsInOrder() (first, last []string) {
+	return []string{
+			"Namespace", "ResourceQuota", "StorageClass", "CustomResourceDefinition", "ServiceAccount", "PodSecurityPolicy", "Role",
+			"ClusterRole", "RoleBinding", "ClusterRoleBinding", "ConfigMap", "Secret", "Endpoints", "Service", "LimitRange",
+			"PriorityClass", "PersistentVolume", "PersistentVolumeClaim", "Deployment", "StatefulSet", "CronJob", "PodDisruptionBudget",
+		}, []string{
+			"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
+		}
 }

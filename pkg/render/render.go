@@ -48,7 +48,9 @@ type rendered struct {
 	folders []string
 	// read are the files that took part.
 	read map[string]bool
-	// parts are the items of a plain kustomization, by what each part of it depends on.
+	// files are the resource files without faults; what their documents hold is not remembered.
+	files map[string]resourceFile
+	// parts are the items of an overlay that was built in parts, by what each part depends on.
 	parts map[gitops.Digest][]gitops.Item
 }
 
@@ -79,11 +81,13 @@ func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Clust
 		desired.Problems = append(desired.Problems, result.problems...)
 		for _, item := range result.items {
 			// Whoever gets the items may do with them as they like.
-			item.Spec, item.From.Fields = gitops.Clone(item.Spec), maps.Clone(item.From.Fields)
+			item.Spec = gitops.Clone(item.Spec)
 			desired.Items = append(desired.Items, item)
 		}
 	}
 	scope(desired.Items)
+	l := &locator{files: s.Files, cluster: c, results: results, builders: map[string]*builder{}, texts: map[string]*resourceText{}}
+	desired.Fields = l.fields
 	return withoutDuplicates(desired), nil
 }
 
@@ -103,10 +107,12 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 		return known
 	}
 	b := &builder{Renderer: r, view: newView(files), folder: folder, overlay: overlay, cluster: c, facts: facts}
-	if known != nil {
-		b.before = known.parts
-	}
+	b.before = known
 	result := b.build()
+	if known != nil && result.parts == nil && len(result.problems) > 0 {
+		// What is broken now is mended next: what was good so far will be wanted again.
+		result.parts = known.parts
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rendered[folder] = result

@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -71,51 +70,4 @@ top: SourceInvalid clusters/dev/top/kustomization.yaml
 			t.Errorf("stage: %v", c.Problems)
 		}
 	}
-}
-
-func BenchmarkRender(b *testing.B) {
-	const objects = 1000
-	folder := b.TempDir()
-	write := func(name, content string) {
-		full := filepath.Join(folder, "clusters/dev/all", name)
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.WriteFile(full, []byte(content), 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
-	list := "namespace: x\nlabels: [{pairs: {a: b}}]\nresources:\n"
-	for i := range objects {
-		write(fmt.Sprintf("%d.yaml", i), fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%d}\ndata: {a: b}\n", i))
-		list += fmt.Sprintf("- %d.yaml\n", i)
-	}
-	write("kustomization.yaml", list)
-	from, err := source.Open(source.Options{Location: folder})
-	if err != nil {
-		b.Fatal(err)
-	}
-	s, err := from.Fetch(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	c := gitops.Cluster{Name: "dev", Folder: "clusters/dev", Overlays: []string{"all"}}
-	run := func(b *testing.B, r *render.Renderer) {
-		d, err := r.Render(b.Context(), s, c, nil)
-		if err != nil || len(d.Items) != objects {
-			b.Fatal(err, d.Problems)
-		}
-	}
-	b.Run("first", func(b *testing.B) {
-		for b.Loop() {
-			run(b, render.New(render.Options{}))
-		}
-	})
-	b.Run("again", func(b *testing.B) {
-		r := render.New(render.Options{})
-		run(b, r)
-		for b.Loop() {
-			run(b, r)
-		}
-	})
 }

@@ -21,9 +21,11 @@ type survey struct {
 	view *view
 	// layers are the kustomizations, those that include before those that are included.
 	layers []*layer
-	// objects are the documents of resource files by file.
-	objects map[string][]*object
-	facts   references
+	// objects are the documents of resource files by file; before are those of the last render, and sound those that the next one
+	// may take over.
+	objects       map[string][]*object
+	before, sound map[string]resourceFile
+	facts         references
 	// schema says that the overlay brings its own OpenAPI schema.
 	schema   bool
 	problems []*gitops.Error
@@ -38,19 +40,24 @@ type layer struct {
 	// reaches holds all files whose objects pass through this kustomization.
 	reaches map[string]bool
 	parent  *layer
+	// resources and components are what it names; those that are broken are not among them.
+	resources, components []entry
+	// patches are its patches in the order in which kustomize applies them.
+	patches []patchText
 	// shares says that it works on what the overlay gathered: the overlay itself, its components, and theirs.
 	shares bool
 }
 
-// object is one document of a resource file.
-type object struct {
-	apiVersion, kind, name, namespace string
-	at                                gitops.Position
-	node                              *yaml.Node
+// entry is one of the resources or components of a kustomization: a file, or the folder of a layer.
+type entry struct {
+	text, file string
+	layer      *layer
 }
 
 func newSurvey(v *view) *survey {
-	return &survey{view: v, objects: map[string][]*object{}, facts: references{keys: map[string]*reference{}}}
+	return &survey{
+		view: v, objects: map[string][]*object{}, sound: map[string]resourceFile{}, facts: references{keys: map[string]*reference{}},
+	}
 }
 
 func (s *survey) fail(e *gitops.Error) { s.problems = append(s.problems, e) }
@@ -306,17 +313,28 @@ func (s *survey) resources(l *layer) {
 		_, list := child(l.root, key)
 		for _, n := range items(list) {
 			full, isFolder, ok := s.resolve(n, n.Value, l.folder, l.file)
+			e := entry{text: n.Value, file: full}
 			switch {
 			case !ok:
+				continue
 			case !isFolder && !s.contained(full, l.folder):
 				s.outside(n, n.Value, l.file)
+				continue
 			case isFolder:
 				before := len(s.layers)
 				s.kustomization(full, gitops.Position{File: l.file, Line: n.Line}, l, key == "components")
 				s.reach(l, s.layers[before:])
+				if len(s.layers) > before {
+					e.layer = s.layers[before]
+				}
 			default:
 				l.reaches[full] = true
 				s.resource(full)
+			}
+			if key == "components" {
+				l.components = append(l.components, e)
+			} else {
+				l.resources = append(l.resources, e)
 			}
 		}
 	}
@@ -329,43 +347,5 @@ func (s *survey) reach(outer *layer, inner []*layer) {
 		for file := range l.reaches {
 			outer.reaches[file] = true
 		}
-	}
-}
-
-// resource reads a file of objects.
-func (s *survey) resource(file string) {
-	if _, done := s.objects[file]; done {
-		return
-	}
-	docs, ok := s.read(file)
-	if !ok {
-		return
-	}
-	s.objects[file] = []*object{}
-	for _, doc := range docs {
-		s.document(file, doc)
-	}
-}
-
-func (s *survey) document(file string, doc *yaml.Node) {
-	o := &object{
-		apiVersion: text(doc, "apiVersion"), kind: text(doc, "kind"), node: doc,
-		name: text(doc, "metadata", "name"), namespace: text(doc, "metadata", "namespace"),
-		at: gitops.Position{File: file, Line: doc.Line},
-	}
-	_, list := child(doc, "items")
-	switch {
-	case doc.Kind != yaml.MappingNode:
-		s.fail(problem(gitops.RenderFailed, file, doc.Line, "want an object with apiVersion, kind and metadata.name, not %s", nodeKind(doc)))
-	case o.kind == "":
-		s.fail(problem(gitops.RenderFailed, file, doc.Line, "the object has no kind"))
-	case strings.HasSuffix(o.kind, "List") && list != nil && o.name == "":
-		for _, item := range items(list) {
-			s.document(file, item)
-		}
-	case o.name == "":
-		s.fail(problem(gitops.RenderFailed, file, doc.Line, "the %s has no metadata.name", o.kind))
-	default:
-		s.objects[file] = append(s.objects[file], o)
 	}
 }

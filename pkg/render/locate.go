@@ -1,0 +1,182 @@
+package render
+
+import (
+	"bytes"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
+)
+
+// Where git sets single fields is worked out for the few objects whose edits somebody will see, and not remembered: for all
+// objects it would take more memory than the objects themselves.
+
+// locator answers gitops.Desired.Fields from the files of one snapshot.
+type locator struct {
+	files   fs.FS
+	cluster gitops.Cluster
+	results []*rendered
+
+	mu       sync.Mutex
+	items    map[gitops.Ref]gitops.Item
+	builders map[string]*builder
+	texts    map[string]*resourceText
+}
+
+// fields maps the fields of an object to where they are set, as far as kustomize tells: in its file, or by whatever of the
+// kustomizations that it passed through set what is there now. Fields without an entry are where the next one around them is.
+func (l *locator) fields(ref gitops.Ref) map[string]gitops.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.items == nil {
+		l.index()
+	}
+	item, ok := l.items[ref]
+	if !ok {
+		return nil
+	}
+	b := l.builder(item.From.Overlay)
+	if b == nil {
+		return nil
+	}
+	m := &marker{spec: item.Spec, out: map[string]gitops.Position{}}
+	b.written(m, item, l.text(item.From.File))
+	b.mark(m, item.From)
+	return m.out
+}
+
+// index finds items by the names that the API server will have for them.
+func (l *locator) index() {
+	var all []gitops.Item
+	for _, result := range l.results {
+		all = append(all, result.items...)
+	}
+	scope(all)
+	l.items = make(map[gitops.Ref]gitops.Item, len(all))
+	for _, item := range all {
+		l.items[item.Ref] = item
+	}
+}
+
+// builder surveys an overlay once; nil when that fails, though it was rendered.
+func (l *locator) builder(overlay string) *builder {
+	if b, known := l.builders[overlay]; known {
+		return b
+	}
+	b := &builder{view: newView(l.files), folder: path.Join(l.cluster.Folder, overlay), overlay: overlay, cluster: l.cluster}
+	b.survey = newSurvey(b.view)
+	for i, o := range l.cluster.Overlays {
+		if o == overlay {
+			b.survey.before = l.results[i].files
+		}
+	}
+	b.survey.kustomization(b.folder, gitops.Position{File: b.folder}, nil, false)
+	for _, layer := range b.survey.layers {
+		layer.patches = b.patchesOf(layer)
+	}
+	if len(b.survey.problems) > 0 {
+		b = nil
+	}
+	l.builders[overlay] = b
+	return b
+}
+
+// written notes where the object's own document, or the entry of its generator, has the fields.
+func (b *builder) written(m *marker, item gitops.Item, t *resourceText) {
+	body, before := t.document(item.From.Line)
+	docs, _ := documents(item.From.File, body)
+	p := patchText{file: item.From.File, offset: before}
+	for _, doc := range docs {
+		eachObject(item.From.File, doc, func(*gitops.Error) {}, func(o *object, n *yaml.Node) {
+			if p.line(n) != item.From.Line || o.kind != item.Ref.Kind {
+				return
+			}
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				key := n.Content[i]
+				m.merged(p, plan.Field("", key.Value), key, n.Content[i+1], m.spec[key.Value])
+			}
+		})
+	}
+	for _, l := range b.survey.layers {
+		if l.file != item.From.File {
+			continue
+		}
+		for _, key := range []string{"configMapGenerator", "secretGenerator"} {
+			_, list := child(l.root, key)
+			for _, entry := range items(list) {
+				if entry.Line == item.From.Line {
+					m.literals(entry, l.file)
+				}
+			}
+		}
+	}
+}
+
+// resourceText is a file of many documents, of which one at a time is parsed.
+type resourceText struct {
+	body []byte
+	// lines are where lines begin, and documents the lines with which documents begin.
+	lines, documents []int
+}
+
+// text reads a file once.
+func (l *locator) text(file string) *resourceText {
+	if t, known := l.texts[file]; known {
+		return t
+	}
+	t := &resourceText{documents: []int{1}}
+	t.body, _ = fs.ReadFile(l.files, file)
+	for at := 0; at < len(t.body); {
+		t.lines = append(t.lines, at)
+		length := bytes.IndexByte(t.body[at:], '\n') + 1
+		if length == 0 {
+			length = len(t.body) - at
+		}
+		// Such a line begins a document wherever it stands.
+		if line := strings.TrimRight(string(t.body[at:at+length]), "\r\n"); line == "---" || strings.HasPrefix(line, "--- ") || strings.HasPrefix(line, "---\t") {
+			t.documents = append(t.documents, len(t.lines))
+		}
+		at += length
+	}
+	l.texts[file] = t
+	return t
+}
+
+// document is the one that a line is in, and the number of lines before it.
+func (t *resourceText) document(line int) (body []byte, before int) {
+	if line < 1 || line > len(t.lines) {
+		return nil, 0
+	}
+	i, found := slices.BinarySearch(t.documents, line)
+	if !found {
+		i--
+	}
+	end := len(t.body)
+	if i+1 < len(t.documents) {
+		end = t.lines[t.documents[i+1]-1]
+	}
+	return t.body[t.lines[t.documents[i]-1]:end], t.documents[i] - 1
+}
+
+// literals notes the data that an entry of a generator names.
+func (m *marker) literals(entry *yaml.Node, file string) {
+	data := gitops.TreeAt(m.spec, "data")
+	for _, list := range []string{"literals", "files"} {
+		_, from := child(entry, list)
+		for _, n := range items(from) {
+			key, _, keyed := strings.Cut(n.Value, "=")
+			if !keyed {
+				key = path.Base(n.Value)
+			}
+			if _, made := data[key]; made {
+				m.set(plan.Field("data", key), file, n.Line)
+			}
+		}
+	}
+}
