@@ -149,7 +149,24 @@ func (c *Cluster) send(ctx context.Context, l *link, w want, live *unstructured.
 		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, secrets(w.payload, live))
 	}
 	c.remember(w.key, after)
-	return c.kept(ctx, l, w, after)
+	if e := c.kept(ctx, l, w, after); e != nil || live == nil || !hollow(d.send) {
+		return e
+	}
+	return c.fill(ctx, l, w, after, d, force)
+}
+
+// fill applies once more when a list or map that git wants empty is not there after all: where the last of its items had to go,
+// the server takes out the list with them, and adds the empty one only when it is applied to what is left.
+func (c *Cluster) fill(ctx context.Context, l *link, w want, after *unstructured.Unstructured, d decision, force bool) *gitops.Error {
+	sent, err := l.catalog.typed(ctx, d.send)
+	if err != nil || c.mergesTo(ctx, l, after.Object, sent) {
+		return nil //nolint:nilerr // what cannot be typed is for the next look
+	}
+	if after, err = l.patch(ctx, w, d.send, force, false); err != nil {
+		return failure(l.judge(ctx, err, w.kind, w.key, "patch"), gitops.ApplyFailed, secrets(w.payload, after))
+	}
+	c.remember(w.key, after)
+	return nil
 }
 
 // takeOver books what people added as ours. When only status moved since it was decided, it is decided the same way again.

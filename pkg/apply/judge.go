@@ -198,7 +198,7 @@ func (p *pass) notYet(w want, err error) ([]gitops.Ref, bool) {
 		return nil, false
 	}
 	status := api.Status()
-	if crd, ok := p.crds[w.kind.GroupKind()]; ok && p.changing[w.kind.GroupKind()] {
+	if crd, ok := p.crds[w.kind.GroupKind()]; ok && (p.changing[w.kind.GroupKind()] || routeless(status, w.kind)) {
 		return []gitops.Ref{crd.ref()}, true
 	}
 	if status.Reason == metav1.StatusReasonNotFound || status.Reason == metav1.StatusReasonForbidden {
@@ -212,6 +212,12 @@ func (p *pass) notYet(w want, err error) ([]gitops.Ref, bool) {
 		}
 	}
 	return nil, false
+}
+
+// routeless reports whether the server does not answer for a kind at all, though discovery shows it: of several API servers one
+// may not have heard of a definition yet. An apply makes what is not there, so nothing else says that the object is not found.
+func routeless(status metav1.Status, k kind) bool {
+	return status.Reason == metav1.StatusReasonNotFound && status.Details != nil && status.Details.Kind == k.Resource
 }
 
 // named finds the desired object that an answer is about, when it is not the object that was sent: a namespace, a role, a
