@@ -149,6 +149,7 @@ func (c *Cluster) send(ctx context.Context, l *link, w want, live *unstructured.
 		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, secrets(w.payload, live))
 	}
 	c.remember(w.key, after)
+	c.passes(w)
 	if e := c.kept(ctx, l, w, after); e != nil || live == nil || !hollow(d.send) {
 		return e
 	}
@@ -237,7 +238,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 		case err != nil:
 			return failure(err, gitops.ApplyFailed, scrubber{mute: true})
 		case live == nil || live.GetDeletionTimestamp() != nil:
-			c.remember(name, nil)
+			c.forget(name)
 			return nil
 		case uid != "" && string(live.GetUID()) != uid:
 			return gitops.Errorf(gitops.ApplyConflict, "it was made anew since this was planned")
@@ -250,7 +251,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 		})
 		switch {
 		case err == nil || apierrors.IsNotFound(err):
-			c.remember(name, nil)
+			c.forget(name)
 			return nil
 		case !apierrors.IsConflict(err):
 			return failure(l.judge(ctx, err, k, name, "delete"), gitops.ApplyFailed, scrubber{mute: true})
@@ -350,6 +351,8 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 	switch {
 	case replacing && (live == nil || string(live.GetUID()) == old):
 		return gitops.Health{Status: gitops.Progressing, Message: "being replaced: the old object goes first", Step: true}, nil
+	case live == nil && c.passed(name):
+		return gitops.Health{Status: gitops.Ready, Finished: true}, nil
 	case live == nil:
 		c.retire(ctx, l)
 		return gitops.Health{Status: gitops.Absent}, nil

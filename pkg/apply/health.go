@@ -138,15 +138,39 @@ func needs(kind string) func(gitops.Tree) (gitops.Health, bool) {
 // job: kstatus takes a running Job for ready, but what needs a Job needs it done.
 func job(t gitops.Tree) (gitops.Health, bool) {
 	if c, ok := conditionOf(t, "Complete"); ok && c.status == "True" {
-		return ready()
+		return gitops.Health{Status: gitops.Ready, Finished: passing(t)}, true
 	}
 	if c, ok := conditionOf(t, "Failed"); ok && c.status == "True" {
-		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": ")}, true
+		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": "), Finished: passing(t)}, true
 	}
 	if suspended, _ := gitops.At(t, "spec", "suspend"); suspended == true {
 		return ready()
 	}
 	return progressing("running: %d succeeded, %d failed", number(t, "status", "succeeded"), number(t, "status", "failed"))
+}
+
+// passes remembers a Job that goes by itself; passed asks for it.
+func (c *Cluster) passes(w want) {
+	if w.key.Kind != "Job" || w.key.Group != "batch" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.passing, w.key); passing(w.payload) {
+		c.passing[w.key] = true
+	}
+}
+
+func (c *Cluster) passed(name key) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passing[name]
+}
+
+// passing reports whether a Job goes by itself once it is finished.
+func passing(t gitops.Tree) bool {
+	_, ok := gitops.At(t, "spec", "ttlSecondsAfterFinished")
+	return ok
 }
 
 // autoscaler: an HPA is ready when it can read its target and its metrics; kstatus knows none of its conditions.

@@ -57,6 +57,12 @@ func (p *pass) observe(ctx context.Context, w want) {
 		p.store(ctx, w, live, decision{next: bare(live.Object, true)})
 		return
 	}
+	if booked := p.inv[w.ref]; live == nil && booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec) {
+		p.mu.Lock()
+		p.out[w.ref] = gitops.Observation{Finished: true, Overlay: booked.Overlay, From: w.item.From, Spec: w.item.Spec}
+		p.mu.Unlock()
+		return
+	}
 	d, live := p.decide(ctx, p, w, live)
 	p.store(ctx, w, live, d)
 }
@@ -80,7 +86,8 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 	if live != nil {
 		o.Live = bare(live.Object, true)
 		o.Overlay, o.Owned = p.owner(w.ref, live)
-		if health := p.health(ctx, p.link, live); health.Status != gitops.Ready {
+		health := p.health(ctx, p.link, live)
+		if o.Finished = health.Finished; health.Status != gitops.Ready {
 			o.Progress = &health
 		}
 		if len(d.replace) > 0 {

@@ -34,7 +34,10 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 			delete(out, c.Ref)
 		case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
 		case res.State == run.Done:
-			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash}
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished}
+		case res.Health.Finished:
+			// It ran, and failed: it is as git says, and running it again is for git to say.
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: true}
 		default:
 			// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
 			// further steps.
@@ -46,13 +49,23 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 	for ref, seen := range o {
 		switch {
 		case seen.Err != nil:
+		case seen.Finished && seen.Live == nil:
+			// It did its work and went: the books are what keeps it from being made again.
 		case seen.Live == nil && seen.Next == nil:
 			// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
 			delete(out, ref)
 		case seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
 			out[ref] = entry(out[ref], gitops.Entry{
-				Overlay: seen.From.Overlay, Spec: gitops.DigestOf(seen.Spec), Revision: r.Plan.Revision.Hash,
+				Overlay: seen.From.Overlay, Spec: gitops.DigestOf(seen.Spec), Revision: r.Plan.Revision.Hash, Finished: seen.Finished,
 			})
+		}
+	}
+	for _, c := range r.Plan.Changes {
+		// What was waited for was as git says when it was looked at, and may have finished since.
+		if res, _ := r.Result(c.ID); c.Action == plan.Wait && res.Health.Finished && out[c.Ref].Spec == gitops.DigestOf(c.Spec) {
+			have := out[c.Ref]
+			have.Finished = true
+			out[c.Ref] = have
 		}
 	}
 	return out
@@ -62,6 +75,7 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 // last changed it.
 func entry(have, found gitops.Entry) gitops.Entry {
 	if have.Spec == found.Spec && have.Overlay == found.Overlay {
+		have.Finished = have.Finished || found.Finished
 		return have
 	}
 	return found
