@@ -92,8 +92,8 @@ func outcome(r run.Record) run.Outcome {
 			held = true
 		case run.Done:
 		case run.Blocked:
-			// Waiting for the next try of something that failed is still failing.
-			failed = failed || res.Error != nil && res.Error.Reason == gitops.Backoff
+			// Waiting for the next try of something that failed is still failing, and so is what another manager insists on.
+			failed = failed || res.Error != nil && (res.Error.Reason == gitops.Backoff || res.Error.Reason == gitops.Contested)
 			moving = true
 		case run.Pending, run.Applying, run.Applied, run.Interrupted:
 			moving = true

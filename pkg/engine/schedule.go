@@ -23,6 +23,8 @@ type task struct {
 	due time.Time
 	// step says that the next call is Apply again, not Ready.
 	step bool
+	// quiet says that its end was told before, and is no news.
+	quiet bool
 	// started says that its start was told, so that its end is told too.
 	started bool
 }
@@ -107,10 +109,20 @@ func (s *schedule) admit(p plan.Plan) {
 		case t.change.Action == plan.Wait:
 			s.resume(t)
 		default:
-			if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
-				s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
-			}
+			s.retry(t)
 		}
+	}
+}
+
+// retry keeps back what failed lately, and what somebody else insists on.
+func (s *schedule) retry(t *task) {
+	if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
+		s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
+		return
+	}
+	if why, first := s.job.Contests.Wait(t.change, s.Now()); why != nil {
+		t.quiet = !first
+		s.settle(t, run.Blocked, why)
 	}
 }
 
