@@ -110,6 +110,10 @@ func ruleFor(gk schema.GroupKind) func(gitops.Tree) (gitops.Health, bool) {
 		return autoscaler
 	case "StatefulSet.apps":
 		return onDelete
+	case "ReplicationController":
+		return replicated
+	case "Prometheus.monitoring.coreos.com", "PrometheusAgent.monitoring.coreos.com", "Alertmanager.monitoring.coreos.com", "ThanosRuler.monitoring.coreos.com":
+		return operated
 	}
 	return nil
 }
@@ -289,7 +293,7 @@ func (l *link) bindingMode(ctx context.Context, class string) string {
 
 func runsPods(gk schema.GroupKind) bool {
 	switch gk.String() {
-	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod":
+	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod", "ReplicationController":
 		return true
 	}
 	return false
@@ -302,7 +306,11 @@ func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) str
 		return trouble(u.Object)
 	}
 	var selector metav1.LabelSelector
-	for name, value := range gitops.StringsAt(u.Object, "spec", "selector", "matchLabels") {
+	labelled := gitops.StringsAt(u.Object, "spec", "selector", "matchLabels")
+	if u.GetKind() == "ReplicationController" {
+		labelled = gitops.StringsAt(u.Object, "spec", "selector")
+	}
+	for name, value := range labelled {
 		metav1.AddLabelToSelector(&selector, name, value)
 	}
 	if len(selector.MatchLabels) == 0 {
@@ -332,26 +340,4 @@ func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) str
 		}
 	}
 	return best
-}
-
-// trouble is why one pod does not run, in the pod's own words: a container that waits for a reason, else the scheduler's.
-func trouble(pod gitops.Tree) string {
-	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
-		for _, v := range gitops.ListAt(pod, "status", list) {
-			c, _ := v.(gitops.Tree)
-			waiting := gitops.TreeAt(c, "state", "waiting")
-			switch reason := gitops.StringAt(waiting, "reason"); reason {
-			case "", "ContainerCreating", "PodInitializing":
-			case "CrashLoopBackOff":
-				return fmt.Sprintf("%s: container %s exited %d after %d restarts", reason, gitops.StringAt(c, "name"),
-					number(c, "lastState", "terminated", "exitCode"), number(c, "restartCount"))
-			default:
-				return strings.TrimSuffix(fmt.Sprintf("%s: %s", reason, gitops.StringAt(c, "image")), ": ")
-			}
-		}
-	}
-	if c, ok := conditionOf(pod, "PodScheduled"); ok && c.status == "False" {
-		return strings.TrimSuffix(c.reason+": "+c.message, ": ")
-	}
-	return ""
 }
