@@ -148,7 +148,25 @@ func (c *Cluster) send(ctx context.Context, l *link, w want, live *unstructured.
 		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, secrets(w.payload, live))
 	}
 	c.remember(w.key, after)
-	return c.kept(ctx, l, w, after)
+	c.passes(w)
+	if e := c.kept(ctx, l, w, after); e != nil || live == nil || !hollow(d.send) {
+		return e
+	}
+	return c.fill(ctx, l, w, after, d, force)
+}
+
+// fill applies once more when a list or map that git wants empty is not there after all: where the last of its items had to go,
+// the server takes out the list with them, and adds the empty one only when it is applied to what is left.
+func (c *Cluster) fill(ctx context.Context, l *link, w want, after *unstructured.Unstructured, d decision, force bool) *gitops.Error {
+	sent, err := l.catalog.typed(ctx, d.send)
+	if err != nil || c.mergesTo(ctx, l, after.Object, sent) {
+		return nil //nolint:nilerr // what cannot be typed is for the next look
+	}
+	if after, err = l.patch(ctx, w, d.send, force, false); err != nil {
+		return failure(l.judge(ctx, err, w.kind, w.key, "patch"), gitops.ApplyFailed, secrets(w.payload, after))
+	}
+	c.remember(w.key, after)
+	return nil
 }
 
 // takeOver books what people added as ours. When only status moved since it was decided, it is decided the same way again.
@@ -219,7 +237,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 		case err != nil:
 			return failure(err, gitops.ApplyFailed, scrubber{mute: true})
 		case live == nil || live.GetDeletionTimestamp() != nil:
-			c.remember(name, nil)
+			c.forget(name)
 			return nil
 		case uid != "" && string(live.GetUID()) != uid:
 			return gitops.Errorf(gitops.ApplyConflict, "it was made anew since this was planned")
@@ -232,7 +250,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 		})
 		switch {
 		case err == nil || apierrors.IsNotFound(err):
-			c.remember(name, nil)
+			c.forget(name)
 			return nil
 		case !apierrors.IsConflict(err):
 			return failure(l.judge(ctx, err, k, name, "delete"), gitops.ApplyFailed, scrubber{mute: true})
@@ -332,6 +350,8 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 	switch {
 	case replacing && (live == nil || string(live.GetUID()) == old):
 		return gitops.Health{Status: gitops.Progressing, Message: "being replaced: the old object goes first", Step: true}, nil
+	case live == nil && c.passed(name):
+		return gitops.Health{Status: gitops.Ready, Finished: true}, nil
 	case live == nil:
 		c.retire(ctx, l)
 		return gitops.Health{Status: gitops.Absent}, nil

@@ -58,6 +58,8 @@ type Cluster struct {
 	promised map[key]promise
 	// replacing holds the UIDs of objects that are being deleted in order to be created anew.
 	replacing map[key]string
+	// passing are the Jobs that we made here and that go by themselves: when they are gone they have finished.
+	passing map[key]bool
 	// strays are inventory entries that were looked at and found not to be ours any more.
 	strays map[gitops.Ref]bool
 	// overlays are those that git has anything in, as of the last look.
@@ -88,6 +90,7 @@ func (c *Cluster) reset() {
 	c.memo = newMemo()
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
+	c.passing = map[key]bool{}
 	c.strays, c.overlays = map[gitops.Ref]bool{}, map[string]bool{}
 }
 

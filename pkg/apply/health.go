@@ -110,6 +110,10 @@ func ruleFor(gk schema.GroupKind) func(gitops.Tree) (gitops.Health, bool) {
 		return autoscaler
 	case "StatefulSet.apps":
 		return onDelete
+	case "ReplicationController":
+		return replicated
+	case "Prometheus.monitoring.coreos.com", "PrometheusAgent.monitoring.coreos.com", "Alertmanager.monitoring.coreos.com", "ThanosRuler.monitoring.coreos.com":
+		return operated
 	}
 	return nil
 }
@@ -138,15 +142,39 @@ func needs(kind string) func(gitops.Tree) (gitops.Health, bool) {
 // job: kstatus takes a running Job for ready, but what needs a Job needs it done.
 func job(t gitops.Tree) (gitops.Health, bool) {
 	if c, ok := conditionOf(t, "Complete"); ok && c.status == "True" {
-		return ready()
+		return gitops.Health{Status: gitops.Ready, Finished: passing(t)}, true
 	}
 	if c, ok := conditionOf(t, "Failed"); ok && c.status == "True" {
-		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": ")}, true
+		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": "), Finished: passing(t)}, true
 	}
 	if suspended, _ := gitops.At(t, "spec", "suspend"); suspended == true {
 		return ready()
 	}
 	return progressing("running: %d succeeded, %d failed", number(t, "status", "succeeded"), number(t, "status", "failed"))
+}
+
+// passes remembers a Job that goes by itself; passed asks for it.
+func (c *Cluster) passes(w want) {
+	if w.key.Kind != "Job" || w.key.Group != "batch" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if delete(c.passing, w.key); passing(w.payload) {
+		c.passing[w.key] = true
+	}
+}
+
+func (c *Cluster) passed(name key) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passing[name]
+}
+
+// passing reports whether a Job goes by itself once it is finished.
+func passing(t gitops.Tree) bool {
+	_, ok := gitops.At(t, "spec", "ttlSecondsAfterFinished")
+	return ok
 }
 
 // autoscaler: an HPA is ready when it can read its target and its metrics; kstatus knows none of its conditions.
@@ -265,7 +293,7 @@ func (l *link) bindingMode(ctx context.Context, class string) string {
 
 func runsPods(gk schema.GroupKind) bool {
 	switch gk.String() {
-	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod":
+	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod", "ReplicationController":
 		return true
 	}
 	return false
@@ -278,7 +306,11 @@ func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) str
 		return trouble(u.Object)
 	}
 	var selector metav1.LabelSelector
-	for name, value := range gitops.StringsAt(u.Object, "spec", "selector", "matchLabels") {
+	labelled := gitops.StringsAt(u.Object, "spec", "selector", "matchLabels")
+	if u.GetKind() == "ReplicationController" {
+		labelled = gitops.StringsAt(u.Object, "spec", "selector")
+	}
+	for name, value := range labelled {
 		metav1.AddLabelToSelector(&selector, name, value)
 	}
 	if len(selector.MatchLabels) == 0 {
@@ -308,26 +340,4 @@ func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) str
 		}
 	}
 	return best
-}
-
-// trouble is why one pod does not run, in the pod's own words: a container that waits for a reason, else the scheduler's.
-func trouble(pod gitops.Tree) string {
-	for _, list := range []string{"initContainerStatuses", "containerStatuses"} {
-		for _, v := range gitops.ListAt(pod, "status", list) {
-			c, _ := v.(gitops.Tree)
-			waiting := gitops.TreeAt(c, "state", "waiting")
-			switch reason := gitops.StringAt(waiting, "reason"); reason {
-			case "", "ContainerCreating", "PodInitializing":
-			case "CrashLoopBackOff":
-				return fmt.Sprintf("%s: container %s exited %d after %d restarts", reason, gitops.StringAt(c, "name"),
-					number(c, "lastState", "terminated", "exitCode"), number(c, "restartCount"))
-			default:
-				return strings.TrimSuffix(fmt.Sprintf("%s: %s", reason, gitops.StringAt(c, "image")), ": ")
-			}
-		}
-	}
-	if c, ok := conditionOf(pod, "PodScheduled"); ok && c.status == "False" {
-		return strings.TrimSuffix(c.reason+": "+c.message, ": ")
-	}
-	return ""
 }

@@ -58,6 +58,12 @@ func (p *pass) observe(ctx context.Context, w want) {
 		p.store(ctx, w, live, decision{next: bare(live.Object, true)})
 		return
 	}
+	if booked := p.inv[w.ref]; live == nil && booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec) {
+		p.mu.Lock()
+		p.out[w.ref] = gitops.Observation{Finished: true, Overlay: booked.Overlay, From: w.item.From, Spec: w.item.Spec}
+		p.mu.Unlock()
+		return
+	}
 	d, live := p.decide(ctx, p, w, live)
 	p.store(ctx, w, live, d)
 }
@@ -91,7 +97,8 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 	if live != nil {
 		o.Live = bare(live.Object, true)
 		o.Overlay, o.Owned = p.owner(w.ref, live)
-		if health := p.health(ctx, p.link, live); health.Status != gitops.Ready {
+		health := p.health(ctx, p.link, live)
+		if o.Finished = health.Finished; health.Status != gitops.Ready {
 			o.Progress = &health
 		}
 		if len(d.replace) > 0 {
@@ -210,7 +217,7 @@ func (p *pass) notYet(w want, err error) ([]gitops.Ref, bool) {
 		return nil, false
 	}
 	status := api.Status()
-	if crd, ok := p.crds[w.kind.GroupKind()]; ok && p.changing[w.kind.GroupKind()] {
+	if crd, ok := p.crds[w.kind.GroupKind()]; ok && (p.changing[w.kind.GroupKind()] || routeless(status, w.kind)) {
 		return []gitops.Ref{crd.ref()}, true
 	}
 	if status.Reason == metav1.StatusReasonNotFound || status.Reason == metav1.StatusReasonForbidden {
@@ -224,6 +231,12 @@ func (p *pass) notYet(w want, err error) ([]gitops.Ref, bool) {
 		}
 	}
 	return nil, false
+}
+
+// routeless reports whether the server does not answer for a kind at all, though discovery shows it: of several API servers one
+// may not have heard of a definition yet. An apply makes what is not there, so nothing else says that the object is not found.
+func routeless(status metav1.Status, k kind) bool {
+	return status.Reason == metav1.StatusReasonNotFound && status.Details != nil && status.Details.Kind == k.Resource
 }
 
 // named finds the desired object that an answer is about, when it is not the object that was sent: a namespace, a role, a

@@ -34,6 +34,7 @@ type calm struct {
 	uid, version string
 	digest       gitops.Digest
 	skipped      []gitops.Skipped
+	finished     bool
 }
 
 func newMemo() *memo { return &memo{entries: map[key]entry{}, calm: map[key]calm{}} }
@@ -120,7 +121,7 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 		delete(m.calm, w.key)
 		return
 	}
-	r := calm{spec: w.item.Spec, set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), skipped: o.Skipped}
+	r := calm{spec: w.item.Spec, set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), skipped: o.Skipped, finished: o.Finished}
 	if was := m.calm[w.key]; was.digest != "" && gitops.Identical(was.spec, r.spec) {
 		r.digest = was.digest
 	} else {
@@ -137,6 +138,6 @@ func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, 
 	ok = ok && live != nil && gitops.Identical(r.spec, w.item.Spec) && r.set == w.set && r.types == types &&
 		r.uid == string(live.UID) && r.version == live.ResourceVersion
 	return gitops.Observation{
-		Settled: true, Owned: true, Overlay: w.item.From.Overlay, From: w.item.From, Spec: w.item.Spec, Digest: r.digest, Skipped: r.skipped,
+		Settled: true, Owned: true, Overlay: w.item.From.Overlay, From: w.item.From, Spec: w.item.Spec, Digest: r.digest, Skipped: r.skipped, Finished: r.finished,
 	}, ok
 }

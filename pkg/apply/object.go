@@ -112,6 +112,22 @@ func encodeStringData(secret gitops.Tree) {
 	}
 }
 
+// hollow reports whether there is an empty list or map in a value.
+func hollow(v any) bool {
+	switch v := v.(type) {
+	case gitops.Tree:
+		for _, inner := range v {
+			if hollow(inner) {
+				return true
+			}
+		}
+		return len(v) == 0
+	case []any:
+		return len(v) == 0 || slices.ContainsFunc(v, hollow)
+	}
+	return false
+}
+
 // secretFault says what is wrong with a Secret's content, by name only: the server's own words about Secrets are withheld,
 // because they repeat values.
 func secretFault(t gitops.Tree) string {

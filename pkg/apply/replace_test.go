@@ -196,3 +196,26 @@ func TestDataIsTold(t *testing.T) {
 		}
 	}
 }
+
+// A list that git empties is empty after one apply, whatever the server does on the way.
+func TestEmptiedListsAreReachedAtOnce(t *testing.T) {
+	l := newLab(t)
+	d := desired(l.items("apps", gadgets+`---
+apiVersion: v1
+kind: Namespace
+metadata: {name: NS}
+---
+apiVersion: NS.example/v1
+kind: Gadget
+metadata: {name: one, namespace: NS}
+spec: {tags: [a, b], size: large}
+`)...)
+	l.apply(d)
+	d.Items[3] = with(d.Items[3], []any{}, "spec", "tags")
+	l.apply(d)
+	l.empty(d)
+	tags, there := gitops.At(l.live(gvr(l.id+".example", "v1", "gadgets"), "one").Object, "spec", "tags")
+	if !there || len(tags.([]any)) > 0 {
+		t.Errorf("tags are %v", tags)
+	}
+}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -186,5 +187,22 @@ func TestPatternsOfManagers(t *testing.T) {
 		if like(c.pattern, c.name) != c.want {
 			t.Errorf("%q is like %q: %v", c.name, c.pattern, !c.want)
 		}
+	}
+}
+
+// An ignored value that is empty, so that the server does not keep it, is ours and not live: what it is part of stays.
+func TestIgnoredEmptyValuesStay(t *testing.T) {
+	l := newLab(t)
+	l.rule(ignoring(plan.Claim{Fields: patterns(t, "spec.template.spec.containers[*].env")}))
+	d := desired(l.items("apps", strings.Replace(web, `[{name: A, value: "1"}]`, `[{name: A, value: "1"}, {name: B, value: ""}]`, 1))...)
+	l.apply(d)
+	l.empty(d)
+	d.Items[1] = with(d.Items[1], int64(4), "spec", "replicas")
+	l.expect(d, "update Deployment web: spec.replicas 3>4")
+	l.apply(d)
+	l.empty(d)
+	c := gitops.ListAt(l.live(deployments(), "web").Object, "spec", "template", "spec", "containers")
+	if diff := cmp.Diff([]any{gitops.Tree{"name": "A", "value": "1"}, gitops.Tree{"name": "B"}}, gitops.ListAt(c[0].(gitops.Tree), "env")); diff != "" {
+		t.Errorf("env (-want +got):\n%s", diff)
 	}
 }

@@ -97,7 +97,10 @@ func (c *Cluster) unignored(ctx context.Context, l *link, w want, live *unstruct
 		return out, err
 	}
 	out.desired = out.desired.RemoveItems(drop)
-	if out.kept = c.alone(managed, ignored); !out.kept.Empty() {
+	if out.kept, err = c.alone(managed, current, ignored); err != nil {
+		return out, err
+	}
+	if !out.kept.Empty() {
 		if out.desired, err = out.desired.Merge(current.ExtractItems(out.kept, typed.WithAppendKeyFields())); err != nil {
 			return out, err
 		}
@@ -166,8 +169,13 @@ func naming(p fieldpath.Path) bool {
 	return slices.ContainsFunc(*p[len(p)-2].Key, func(f value.Field) bool { return f.Name == *p[len(p)-1].FieldName })
 }
 
-// alone are the ignored fields that we own and nobody else.
-func (c *Cluster) alone(managed []manager, ignored func(fieldpath.Path) bool) *fieldpath.Set {
+// alone are the ignored fields that we own and nobody else, as far as they are live: an empty value that we set may have been
+// dropped, and an item may be gone. Of an item that is ignored as a whole what names it is kept, so that it stays.
+func (c *Cluster) alone(managed []manager, current *typed.TypedValue, ignored func(fieldpath.Path) bool) (*fieldpath.Set, error) {
+	have, err := current.ToFieldSet()
+	if err != nil {
+		return nil, err
+	}
 	mine, others := &fieldpath.Set{}, &fieldpath.Set{}
 	for _, m := range managed {
 		if m.ours(c.Manager) {
@@ -176,13 +184,22 @@ func (c *Cluster) alone(managed []manager, ignored func(fieldpath.Path) bool) *f
 			others = others.Union(m.fields)
 		}
 	}
-	out := &fieldpath.Set{}
+	mine, out := mine.Intersection(have), &fieldpath.Set{}
 	mine.Leaves().Difference(others).Iterate(func(p fieldpath.Path) {
 		if !naming(p) && ignored(p) {
 			out.Insert(p.Copy())
 		}
 	})
-	return out
+	mine.Difference(others).Iterate(func(p fieldpath.Path) {
+		last := p[len(p)-1]
+		if last.Key == nil || !ignored(p) {
+			return
+		}
+		for _, field := range *last.Key {
+			out.Insert(append(p.Copy(), fieldpath.PathElement{FieldName: &field.Name}))
+		}
+	})
+	return out, nil
 }
 
 // mergesTo reports whether merging a desired object into a live one changes nothing; what cannot be typed is for the server to

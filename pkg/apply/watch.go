@@ -273,6 +273,14 @@ func (c *Cluster) remember(k key, u *unstructured.Unstructured) {
 	}
 }
 
+// forget drops what we know of an object that we deleted.
+func (c *Cluster) forget(k key) {
+	c.remember(k, nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.passing, k)
+}
+
 // written are the objects that we wrote and that watches may not have told of yet.
 func (c *Cluster) written() []*stored {
 	c.mu.Lock()

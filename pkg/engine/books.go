@@ -34,7 +34,10 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 			delete(out, c.Ref)
 		case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
 		case res.State == run.Done:
-			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash}
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished}
+		case res.Health.Finished:
+			// It ran, and failed: it is as git says, and running it again is for git to say.
+			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: true}
 		default:
 			// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
 			// further steps.
@@ -46,6 +49,8 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 	for ref, seen := range o {
 		switch {
 		case seen.Err != nil:
+		case seen.Finished && seen.Live == nil && !seen.Settled:
+			// It did its work and went: the books are what keeps it from being made again.
 		case seen.Live == nil && seen.Next == nil && !seen.Settled:
 			// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
 			delete(out, ref)
@@ -54,7 +59,15 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 			if digest == "" {
 				digest = gitops.DigestOf(seen.Spec)
 			}
-			out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: r.Plan.Revision.Hash})
+			out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: r.Plan.Revision.Hash, Finished: seen.Finished})
+		}
+	}
+	for _, c := range r.Plan.Changes {
+		// What was waited for was as git says when it was looked at, and may have finished since.
+		if res, _ := r.Result(c.ID); c.Action == plan.Wait && res.Health.Finished && out[c.Ref].Spec == gitops.DigestOf(c.Spec) {
+			have := out[c.Ref]
+			have.Finished = true
+			out[c.Ref] = have
 		}
 	}
 	return out
@@ -64,6 +77,7 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 // last changed it.
 func entry(have, found gitops.Entry) gitops.Entry {
 	if have.Spec == found.Spec && have.Overlay == found.Overlay {
+		have.Finished = have.Finished || found.Finished
 		return have
 	}
 	return found
@@ -80,8 +94,8 @@ func outcome(r run.Record) run.Outcome {
 			held = true
 		case run.Done:
 		case run.Blocked:
-			// Waiting for the next try of something that failed is still failing.
-			failed = failed || res.Error != nil && res.Error.Reason == gitops.Backoff
+			// Waiting for the next try of something that failed is still failing, and so is what another manager insists on.
+			failed = failed || res.Error != nil && (res.Error.Reason == gitops.Backoff || res.Error.Reason == gitops.Contested)
 			moving = true
 		case run.Pending, run.Applying, run.Applied, run.Interrupted:
 			moving = true

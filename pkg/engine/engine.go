@@ -96,6 +96,8 @@ type Job struct {
 	Due func(run.Record) time.Time
 	// Backoff keeps scopes that failed from being retried at once; nil retries everything.
 	Backoff *Backoff
+	// Contests keep what somebody else sets back every time from being corrected all the time; nil corrects everything.
+	Contests *Contests
 	// Lost, when closed, says that another process may work on the cluster: calls under way are cut off and the books are
 	// left to it, as if this process had been killed. The context of the pass ends too. Nil is never lost.
 	Lost <-chan struct{}

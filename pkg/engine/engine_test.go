@@ -13,6 +13,7 @@ import (
 
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
@@ -109,6 +110,40 @@ func TestStepsAreTakenAndAreNoDrift(t *testing.T) {
 		record = once(t, w)
 		if record.Outcome != run.Converged || len(record.Plan.Changes) != 1 || record.Plan.Changes[0].Drift {
 			t.Errorf("a change of git that takes several passes is no drift: outcome %s, changes %+v", record.Outcome, record.Plan.Changes)
+		}
+	})
+}
+
+// What has finished and gone by itself stays on the books, also over a pass that only waited for it, and is made again when git
+// says something else.
+func TestWhatHasFinishedIsNotMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		job := configMap("job", "1")
+		w.push(job)
+		w.finishes[job.Ref], w.takes[job.Ref] = true, time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		_, _ = w.engine().RunOnce(ctx, w.job())
+		cancel()
+		if w.inventory[job.Ref].Finished {
+			t.Error("it is booked as finished while it runs")
+		}
+		once(t, w)
+		for range 2 {
+			delete(w.live, job.Ref)
+			record := once(t, w)
+			if !record.Plan.Empty() || record.Plan.Unchanged != 1 || record.Outcome != run.Converged || !w.inventory[job.Ref].Finished {
+				t.Errorf("%s, %d unchanged, changes %+v, booked %+v", record.Outcome, record.Plan.Unchanged, record.Plan.Changes, w.inventory[job.Ref])
+			}
+		}
+		w.push(configMap("job", "2"))
+		if record := once(t, w); len(record.Plan.Changes) != 1 || record.Plan.Changes[0].Action != plan.Create || !w.inventory[job.Ref].Finished {
+			t.Errorf("git says something else: %+v", record.Plan.Changes)
+		}
+		w.push()
+		delete(w.live, job.Ref)
+		if once(t, w); len(w.inventory) > 0 {
+			t.Errorf("what left git stays on the books: %+v", w.inventory)
 		}
 	})
 }

@@ -25,6 +25,8 @@ type task struct {
 	step bool
 	// gate says that it only stands for what it needs (plan.Gate): there is nothing to call, to tell or to record.
 	gate bool
+	// quiet says that its end was told before, and is no news.
+	quiet bool
 	// started says that its start was told, so that its end is told too.
 	started bool
 }
@@ -113,9 +115,7 @@ func (s *schedule) admit(p plan.Plan) {
 		case t.change.Action == plan.Wait:
 			s.resume(t)
 		default:
-			if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
-				s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
-			}
+			s.retry(t)
 		}
 	}
 }
@@ -123,6 +123,18 @@ func (s *schedule) admit(p plan.Plan) {
 func (s *schedule) add(t *task) {
 	t.waits = map[gitops.Ref]bool{}
 	s.tasks, s.byRef[t.change.Ref] = append(s.tasks, t), t
+}
+
+// retry keeps back what failed lately, and what somebody else insists on.
+func (s *schedule) retry(t *task) {
+	if until, ok := s.job.Backoff.Wait(t.change, s.Now()); ok {
+		s.settle(t, run.Blocked, gitops.Errorf(gitops.Backoff, "next try at %s", until.UTC().Format(time.TimeOnly+"Z")))
+		return
+	}
+	if why, first := s.job.Contests.Wait(t.change, s.Now()); why != nil {
+		t.quiet = !first
+		s.settle(t, run.Blocked, why)
+	}
 }
 
 // resume goes on watching what is in flight. What the pass before saw of it is where this one begins, so that its deadline

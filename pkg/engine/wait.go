@@ -124,6 +124,9 @@ func (s *schedule) take(a answer) {
 		// The change was accepted; not being able to look is no verdict on it.
 		a.health = gitops.Health{Status: gitops.Unknown, Message: a.err.Error()}
 	}
+	if t.result.State == run.Applying {
+		s.job.Contests.Corrected(t.change, s.Now())
+	}
 	t.result.State = run.Applied
 	moved := a.health != t.result.Health
 	t.result.Health = a.health
@@ -187,7 +190,7 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 		err = err.On(t.change.Ref).At(t.change.From)
 	}
 	t.result.State, t.result.Error, t.result.Ended = state, err, s.Now()
-	if !t.gate && (t.started || !s.known(t.result)) {
+	if !t.gate && (t.started || !t.quiet && !s.known(t.result)) {
 		s.Sink.Emit(run.Settled{Head: s.head(s.job.Cluster.Name), Result: t.result})
 	}
 	switch {
@@ -197,11 +200,13 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 	case state == run.Broken:
 		s.job.Backoff.Failed(t.change, s.Now())
 	}
+	// What somebody else insists on is there, though not as git says: that keeps nothing from going on.
+	there := state == run.Done || err != nil && err.Reason == gitops.Contested && t.change.Action == plan.Update
 	for _, other := range s.tasks {
 		if !other.waits[t.change.Ref] {
 			continue
 		}
-		if state == run.Done {
+		if there {
 			delete(other.waits, t.change.Ref)
 			s.open(other)
 		} else if other.result.State == run.Pending {

@@ -22,6 +22,8 @@ type worker struct {
 	yield   chan struct{}
 	stop    context.CancelFunc
 	backoff *Backoff
+	// contests are who insists on other values than git's.
+	contests *Contests
 	// lost is closed when the cluster is not this process's any more.
 	lost <-chan struct{}
 	// rested is when the last pass ended.
@@ -84,7 +86,7 @@ func (w *worker) sleep(ctx context.Context, until time.Time) {
 // another process may have had the cluster, it remembers only what git wants.
 func (w *worker) run(ctx context.Context, lost <-chan struct{}) {
 	defer w.close()
-	w.lost, w.last, w.backoff = lost, nil, NewBackoff(w.Jitter)
+	w.lost, w.last, w.backoff, w.contests = lost, nil, NewBackoff(w.Jitter), NewContests()
 	var next time.Time
 	if w.todo.cluster.Folder != "" {
 		next = w.Now()
@@ -146,7 +148,7 @@ func (w *worker) pass(ctx context.Context, todo work, cause string) time.Time {
 	}
 	w.again = false
 	record, err := w.RunOnce(ctx, Job{
-		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Last: w.last,
+		Snapshot: todo.snapshot, Cluster: todo.cluster, Target: w.target, Cause: cause, Yield: w.yield, Backoff: w.backoff, Contests: w.contests, Last: w.last,
 		Lost: w.lost, Nudged: func() { w.again = true }, Due: func(r run.Record) time.Time { return w.due(todo.cluster, r) },
 	})
 	if e := gitops.AsError(gitops.LedgerUnavailable, err); err != nil {
@@ -182,8 +184,10 @@ func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 	if r.Outcome == run.Progressing || w.again {
 		next = w.Now().Add(settleTime)
 	}
-	if at := w.backoff.Next(w.Now()); !at.IsZero() && at.Before(next) {
-		next = at
+	for _, at := range []time.Time{w.backoff.Next(w.Now()), w.contests.Next(w.Now())} {
+		if !at.IsZero() && at.Before(next) {
+			next = at
+		}
 	}
 	return next
 }

@@ -37,6 +37,8 @@ type world struct {
 	hangs gitops.Ref
 	// broken refs never become ready.
 	broken map[gitops.Ref]bool
+	// finishes are refs that go by themselves once they are ready.
+	finishes map[gitops.Ref]bool
 	// why is the reason that a ref's health gives for not being ready.
 	why map[gitops.Ref]gitops.Reason
 	// steps is how many times a ref must be applied before its new content is live.
@@ -87,7 +89,7 @@ var errFault = errors.New("injected")
 func newWorld() *world {
 	return &world{
 		want: map[gitops.Ref]gitops.Item{}, commits: map[string]map[gitops.Ref]gitops.Item{}, live: map[gitops.Ref]gitops.Tree{}, readyAt: map[gitops.Ref]time.Time{},
-		steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, why: map[gitops.Ref]gitops.Reason{}, moved: make(chan struct{}, 1),
+		steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, finishes: map[gitops.Ref]bool{}, why: map[gitops.Ref]gitops.Reason{}, moved: make(chan struct{}, 1),
 		nudges:    map[gitops.Domain]chan struct{}{gitops.EKS: make(chan struct{}, 1), gitops.K8s: make(chan struct{}, 1)},
 		inventory: gitops.Inventory{}, planned: map[gitops.Digest]bool{}, observeErr: map[gitops.Domain]error{},
 		fault: func(string, gitops.Ref) fault { return none },
@@ -222,7 +224,12 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 	}
 	wanted := map[gitops.Ref]bool{}
 	for _, item := range d.Items {
-		if r := item.Ref; s.domain == gitops.K8s || s.infra {
+		r := item.Ref
+		if booked := inv[r]; s.live[r] == nil && booked.Finished && booked.Spec == gitops.DigestOf(item.Spec) {
+			out[r] = gitops.Observation{Finished: true, Spec: item.Spec, From: item.From}
+			continue
+		}
+		if s.domain == gitops.K8s || s.infra {
 			wanted[r] = true
 			out[r] = gitops.Observation{Live: s.live[r], Next: item.Spec, Spec: item.Spec, From: item.From, Owned: true, Overlay: item.From.Overlay, Progress: s.progress(r)}
 		}
@@ -254,7 +261,7 @@ func (s side) health(r gitops.Ref) gitops.Health {
 	case time.Now().Before(s.readyAt[r]):
 		return gitops.Health{Status: gitops.Progressing, Message: "on its way", Reason: s.why[r]}
 	}
-	return gitops.Health{Status: gitops.Ready}
+	return gitops.Health{Status: gitops.Ready, Finished: s.finishes[r]}
 }
 
 // strike asks what goes wrong with a call, without holding up others.

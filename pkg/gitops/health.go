@@ -27,6 +27,8 @@ type Health struct {
 	// Step asks the engine to call Apply again with the same change: the operation has a further step to take
 	// (a drain evicts what budgets allow, pass by pass).
 	Step bool `json:"-"`
+	// Finished says that it has done its work, well or not, and goes by itself now.
+	Finished bool `json:"-"`
 }
 
 // String is what is said of it: the message, after the reason where there is one.

@@ -6,7 +6,7 @@ package gitops
 //	nil   tree   absent; apply creates
 //	tree  tree   present; apply changes what differs
 //	tree  nil    present, ours, no longer wanted; apply deletes
-//	nil   nil    absent and not wanted; nothing to do
+//	nil   nil    absent and not wanted, or wanted and Finished; nothing to do
 //	any   any    with Err set: unknown. Unknown is not absent: it is a problem, and nothing in its domain is deleted.
 type Observation struct {
 	Live Tree
@@ -29,6 +29,9 @@ type Observation struct {
 	Predicted bool
 	// Replace lists why Live cannot become Next in place, one cause a line ("instanceTypes is immutable").
 	Replace []string
+	// Finished says that it has done its work and goes by itself afterwards (a Job with ttlSecondsAfterFinished). When it has
+	// gone, neither Live nor Next is set: it is not made again until git changes.
+	Finished bool
 	// Data says that deleting or replacing loses data or more than the thing itself, in words ("17 objects inside").
 	Data string
 	// Progress is set when an operation on it is in flight already, or when it is live but not ready.
@@ -79,6 +82,8 @@ type Entry struct {
 	Spec Digest `json:"spec"`
 	// Revision is the commit that last changed it.
 	Revision string `json:"revision,omitempty"`
+	// Finished says that it has done its work as Spec says, so that it may be gone.
+	Finished bool `json:"finished,omitempty"`
 }
 
 // Inventory is what this tool put there. It shrinks only on a confirmed delete.

@@ -39,6 +39,7 @@ const (
 	Held              Reason = "Held"
 	Blocked           Reason = "Blocked"
 	Backoff           Reason = "Backoff"
+	Contested         Reason = "Contested"
 	Interrupted       Reason = "Interrupted"
 	LeaseHeld         Reason = "LeaseHeld"
 	LedgerUnavailable Reason = "LedgerUnavailable"
@@ -115,6 +116,7 @@ func Explanations() []Explanation {
 		{Held, "a change waits for approval", "It is destructive and no commit has approved it.", "reconciler approve PLAN-ID, then commit the file"},
 		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
 		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},
+		{Contested, "another manager sets the field back every time", "It was corrected more than five times within a minute. Now it is corrected after growing pauses (a minute, doubling up to an hour), and at once again when the other one stops; meanwhile the difference stays shown.", "stop the named manager, or say in reconcile.yaml who keeps the field: conflicts with ruling leave, or ignore"},
 		{Interrupted, "the run was stopped", "What AWS or the cluster already accepted goes on; the next run continues from what is live.", "nothing; run again"},
 		{LeaseHeld, "another process works on this cluster", "A cluster is worked on by one process at a time: the one that holds its Lease beside the ledger. Nothing was changed.", "push to git and leave it to that process, or stop it first"},
 		{LedgerUnavailable, "history and inventory cannot be read or written", "Nothing is deleted meanwhile.", "check the ledger's folder or namespace"},

@@ -20,7 +20,7 @@ import (
 //	tree  tree  no       not ready    Wait
 //	tree  tree  no       ready, none  none; counted as unchanged, like what is Settled
 //	tree  -                           Delete when it is ours and nothing unknown could want it
-//	-     -                           none
+//	-     -                           none; counted as unchanged when it is Finished
 func Build(in Input, policies ...Policy) Plan {
 	b := builder{Input: in, wall: raise(in)}
 	p := Plan{Cluster: in.Desired.Cluster, Revision: in.Desired.Revision, Problems: b.wall.problems}
@@ -150,8 +150,11 @@ func nearest[V any](m map[string]V, path string) (V, bool) {
 	return none, false
 }
 
-// settled reports whether an observation that yields no change counts as unchanged: it is wanted, live and as wanted.
-func settled(o gitops.Observation) bool { return o.Err == nil && o.Live != nil && o.Next != nil }
+// settled reports whether an observation that yields no change counts as unchanged: it is wanted, live and as wanted, or has
+// done what was wanted of it and is gone.
+func settled(o gitops.Observation) bool {
+	return o.Err == nil && (o.Live != nil && o.Next != nil || o.Live == nil && o.Finished)
+}
 
 func conflictHold(conflicts []gitops.Conflict) *Hold {
 	if len(conflicts) == 0 {
