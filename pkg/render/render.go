@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ type Renderer struct {
 
 	mu       sync.Mutex
 	rendered map[string]*rendered
+	// seen are the snapshots, by overlay, of which the last render is known to be; assembled is by cluster.
+	seen      map[string]fs.FS
+	assembled map[string]assembly
 }
 
 // rendered is what one overlay came to.
@@ -59,10 +63,10 @@ func New(o Options) *Renderer {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}}
+	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}, seen: map[string]fs.FS{}, assembled: map[string]assembly{}}
 }
 
-// Render implements engine.Renderer.
+// Render implements engine.Renderer. What it gives is shared with later renders and must not be changed.
 func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, f gitops.Facts) (gitops.Desired, error) {
 	results := make([]*rendered, len(c.Overlays))
 	var all sync.WaitGroup
@@ -74,21 +78,37 @@ func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Clust
 		return gitops.Desired{}, gitops.Errorf(gitops.Interrupted, "rendering %s: %w", c.Folder, err)
 	}
 	r.forget(c)
-	desired := gitops.Desired{Revision: s.Revision, Cluster: c.Name}
+	l := &locator{files: s.Files, cluster: c, results: results, builders: map[string]*builder{}, texts: map[string]*resourceText{}}
+	r.mu.Lock()
+	whole, known := r.assembled[c.Folder]
+	r.mu.Unlock()
+	if !known || !slices.Equal(whole.of, results) || whole.desired.Cluster != c.Name {
+		whole = assembly{results, assemble(c, results)}
+		r.mu.Lock()
+		r.assembled[c.Folder] = whole
+		r.mu.Unlock()
+	}
+	desired := whole.desired
+	desired.Revision, desired.Fields = s.Revision, l.fields
+	return desired, nil
+}
+
+// assembly is what the overlays of a cluster came to together.
+type assembly struct {
+	of      []*rendered
+	desired gitops.Desired
+}
+
+func assemble(c gitops.Cluster, results []*rendered) gitops.Desired {
+	desired := gitops.Desired{Cluster: c.Name}
 	for i, overlay := range c.Overlays {
 		result := results[i]
 		desired.Overlays = append(desired.Overlays, gitops.Overlay{Name: overlay, Complete: len(result.problems) == 0, Pending: result.pending})
 		desired.Problems = append(desired.Problems, result.problems...)
-		for _, item := range result.items {
-			// Whoever gets the items may do with them as they like.
-			item.Spec = gitops.Clone(item.Spec)
-			desired.Items = append(desired.Items, item)
-		}
+		desired.Items = append(desired.Items, result.items...)
 	}
 	scope(desired.Items)
-	l := &locator{files: s.Files, cluster: c, results: results, builders: map[string]*builder{}, texts: map[string]*resourceText{}}
-	desired.Fields = l.fields
-	return withoutDuplicates(desired), nil
+	return withoutDuplicates(desired)
 }
 
 // overlay renders one overlay, or remembers it.
@@ -101,9 +121,12 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 	defer func() { <-r.slots }()
 	folder := path.Join(c.Folder, overlay)
 	r.mu.Lock()
-	known := r.rendered[folder]
+	known, seen := r.rendered[folder], r.seen[folder]
 	r.mu.Unlock()
-	if known != nil && known.current(files, facts) {
+	if known != nil && known.current(files, facts, seen) {
+		r.mu.Lock()
+		r.seen[folder] = files
+		r.mu.Unlock()
 		return known
 	}
 	b := &builder{Renderer: r, view: newView(files), folder: folder, overlay: overlay, cluster: c, facts: facts}
@@ -115,12 +138,17 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rendered[folder] = result
+	r.rendered[folder], r.seen[folder] = result, files
 	return result
 }
 
-// current reports whether rendering again would come to the same.
-func (k *rendered) current(files fs.FS, facts gitops.Facts) bool {
+// identical reports whether two snapshots are one and the same in memory.
+func identical(a, b fs.FS) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
+}
+
+// current reports whether rendering again would come to the same; seen are the files for which that was found out last.
+func (k *rendered) current(files fs.FS, facts gitops.Facts, seen fs.FS) bool {
 	if k.all && !maps.Equal(k.facts, facts) {
 		return false
 	}
@@ -129,7 +157,7 @@ func (k *rendered) current(files fs.FS, facts gitops.Facts) bool {
 			return false
 		}
 	}
-	return same(files, k.asked)
+	return identical(files, seen) || same(files, k.asked)
 }
 
 // forget drops overlays that a cluster no longer has.
@@ -140,6 +168,7 @@ func (r *Renderer) forget(c gitops.Cluster) {
 		overlay, ours := strings.CutPrefix(folder, c.Folder+"/")
 		if ours && !slices.Contains(c.Overlays, overlay) {
 			delete(r.rendered, folder)
+			delete(r.seen, folder)
 		}
 	}
 }
