@@ -150,7 +150,10 @@ func afterValue(rest string) string {
 	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
 		return strings.TrimPrefix(rest[len(quoted):], ": ")
 	}
-	head, detail, _ := strings.Cut(rest, ": ")
+	head, detail, more := strings.Cut(rest, ": ")
+	if !more && strings.Contains(head, " ") && !strings.ContainsAny(head, `"{}[]`) {
+		return head // words: the value was left out, as rules of definitions (CEL) do; texts that are values are quoted
+	}
 	if strings.ContainsAny(head, "{[") {
 		// A dump: where it ends cannot be told, but what follows the last colon is no field of it when it reads like words.
 		last := strings.LastIndex(rest, ": ")

@@ -162,6 +162,11 @@ metadata: {name: bad-replicas, namespace: NS}
 spec: {replicas: `+canary+`}
 `)
 	l.apply(desired(items[0]))
+	// Without the namespace's account, which is made a moment later, a pod is refused for that.
+	l.eventually("the account of pods", func() (string, bool) {
+		_, err := l.raw().client.Resource(accounts()).Namespace(l.id).Get(t.Context(), "default", getOptions())
+		return fmt.Sprint(err), err == nil
+	})
 	o := l.observe(desired(items...))
 	for _, item := range items[1:] {
 		seen := o[item.Ref]

@@ -175,31 +175,34 @@ func (c *cutter) patchApart(l *layer, at int, p patchText) bool {
 		return false
 	}
 	for _, doc := range p.docs {
-		for _, n := range everyNode(doc) {
-			if n.Kind == yaml.AliasNode || strings.Contains(n.Value, "$patch") || strings.Contains(n.Value, "config.kubernetes.io") {
-				return false // it may take an object away, or kustomize's marks of where it is from
-			}
+		if !mild(doc) {
+			return false
 		}
-		if doc.Kind == yaml.SequenceNode {
-			if slices.ContainsFunc(doc.Content, changesIdentity) {
-				return false
-			}
+		if p.target != nil || doc.Kind == yaml.SequenceNode {
 			continue
 		}
 		kind, name := text(doc, "kind"), text(doc, "metadata", "name")
-		_, meta := child(doc, "metadata")
-		if k, annotations := child(meta, "annotations"); k != nil && annotations.Kind != yaml.MappingNode {
-			return false
-		}
-		if p.target != nil {
-			continue
-		}
 		means := func(o *object) bool { return o.kind == kind && o.name == name }
 		if slices.Contains(bindingKinds(), kind) || !c.hold(operator{layer: l, at: at}, means) {
 			return false
 		}
 	}
 	return len(p.docs) > 0
+}
+
+// mild reports whether a patch surely leaves an object there, its name, and kustomize's marks of where it is from.
+func mild(doc *yaml.Node) bool {
+	for _, n := range everyNode(doc) {
+		if n.Kind == yaml.AliasNode || strings.Contains(n.Value, "$patch") || strings.Contains(n.Value, "config.kubernetes.io") {
+			return false
+		}
+	}
+	if doc.Kind == yaml.SequenceNode {
+		return !slices.ContainsFunc(doc.Content, changesIdentity)
+	}
+	_, meta := child(doc, "metadata")
+	k, annotations := child(meta, "annotations")
+	return k == nil || annotations.Kind == yaml.MappingNode
 }
 
 // targetsBinding reports whether a target may choose an object that names others with their namespaces.

@@ -72,12 +72,13 @@ type marker struct {
 // mark notes the patches and transformers that set fields of an object: kustomize tells which kustomizations an object passed
 // through, not what each of them did, so what they say is compared with what came out.
 func (b *builder) mark(m *marker, from gitops.Origin) {
-	// Inner ones first: what an outer one sets is what counts.
-	for i := len(b.survey.layers) - 1; i >= 0; i-- {
-		l := b.survey.layers[i]
-		if !l.passes(from.File) {
+	// Inner ones first: what an outer one sets is what counts. One that is included twice does the same twice.
+	done := map[string]bool{}
+	for _, l := range slices.Backward(b.survey.layers) {
+		if done[l.file] || !l.passes(from.File) {
 			continue
 		}
+		done[l.file] = true
 		for _, p := range l.patches {
 			m.patch(p)
 		}

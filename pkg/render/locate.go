@@ -2,6 +2,7 @@ package render
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io/fs"
 	"path"
 	"slices"
@@ -103,16 +104,19 @@ func (b *builder) written(m *marker, item gitops.Item, t *resourceText) {
 			}
 		})
 	}
-	for _, l := range b.survey.layers {
-		if l.file != item.From.File {
-			continue
-		}
-		for _, key := range []string{"configMapGenerator", "secretGenerator"} {
-			_, list := child(l.root, key)
-			for _, entry := range items(list) {
-				if entry.Line == item.From.Line {
-					m.literals(entry, l.file)
-				}
+	b.generatedBy(m, item)
+}
+
+// generatedBy notes the data that entries of generators name: the one that made the object, and those that merged into it.
+func (b *builder) generatedBy(m *marker, item gitops.Item) {
+	key := strings.ToLower(item.Ref.Kind[:min(1, len(item.Ref.Kind))]) + item.Ref.Kind[min(1, len(item.Ref.Kind)):] + "Generator"
+	for _, l := range slices.Backward(b.survey.layers) {
+		_, list := child(l.root, key)
+		for _, entry := range items(list) {
+			made := l.file == item.From.File && entry.Line == item.From.Line
+			merged := slices.Contains([]string{"merge", "replace"}, text(entry, "behavior")) && strings.Contains(item.Ref.Name, text(entry, "name"))
+			if made || merged && l.passes(item.From.File) {
+				m.literals(entry, l.file)
 			}
 		}
 	}
@@ -164,17 +168,19 @@ func (t *resourceText) document(line int) (body []byte, before int) {
 	return t.body[t.lines[t.documents[i]-1]:end], t.documents[i] - 1
 }
 
-// literals notes the data that an entry of a generator names.
+// literals notes the data that an entry of a generator names, as far as it is what came out.
 func (m *marker) literals(entry *yaml.Node, file string) {
-	data := gitops.TreeAt(m.spec, "data")
+	data := gitops.StringsAt(m.spec, "data")
 	for _, list := range []string{"literals", "files"} {
 		_, from := child(entry, list)
 		for _, n := range items(from) {
-			key, _, keyed := strings.Cut(n.Value, "=")
+			key, value, keyed := strings.Cut(n.Value, "=")
 			if !keyed {
 				key = path.Base(n.Value)
 			}
-			if _, made := data[key]; made {
+			value = strings.Trim(value, `"'`)
+			is, made := data[key]
+			if made && (list == "files" || is == value || is == base64.StdEncoding.EncodeToString([]byte(value))) {
 				m.set(plan.Field("data", key), file, n.Line)
 			}
 		}
