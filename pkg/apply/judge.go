@@ -38,10 +38,19 @@ func (p *pass) observe(ctx context.Context, w want) {
 			p.fail(w.item, gitops.Errorf(e.Reason, "%w", e.Err))
 			return
 		}
-		// Not labelled: absent, or there without being ours.
+		// Not labelled: absent, or there without being ours. The dry run of a creation tells that, too.
+		d, _ := p.decide(ctx, p, w, nil)
+		if !d.unsure {
+			p.store(ctx, w, nil, d)
+			return
+		}
 		found, err := p.link.get(ctx, w.kind, w.key)
 		if err != nil {
 			p.fail(w.item, failure(err, gitops.ObserveFailed, secrets(w.payload, nil)))
+			return
+		}
+		if found == nil {
+			p.store(ctx, w, nil, d)
 			return
 		}
 		live = found

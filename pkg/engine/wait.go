@@ -197,10 +197,7 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 		s.job.Backoff.Failed(t.change, s.Now())
 	case run.Pending, run.Applying, run.Applied, run.ChangeHeld, run.Blocked, run.Interrupted:
 	}
-	for _, other := range s.tasks {
-		if !other.waits[t.change.Ref] {
-			continue
-		}
+	for _, other := range s.needing[t.change.Ref] {
 		if state == run.Done {
 			delete(other.waits, t.change.Ref)
 		} else if other.result.State == run.Pending {
