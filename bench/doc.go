@@ -10,6 +10,9 @@
 // machine does falls on all of them. The API server has come to rest before anything is timed, and a set-up is never part of a figure. A
 // run that ends otherwise than its row says (a change where there is none) is an error and no figure.
 //
+// We are pkg/engine, pkg/plan and pkg/apply without git and AWS: a look and a plan, as `reconciler diff` makes them after rendering, and for
+// the cold apply a whole pass of the daemon, until the server has accepted the last object.
+//
 // The contenders, all without a limit of requests per second unless their tool has one:
 //
 //   - raw bound: bare server-side applies, sixteen at once; one LIST per kind. It knows the kinds' resources without asking and compares nothing.

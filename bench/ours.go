@@ -16,9 +16,10 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
-func newObjects(a access) *apply.Cluster {
+// newObjects is the in-cluster side: with watches as the daemon has it, or without as `reconciler diff` does.
+func newObjects(a access, watch bool) *apply.Cluster {
 	return apply.New(apply.Options{
-		Cluster: "bench", Namespace: setsSpace, Now: time.Now,
+		Cluster: "bench", Namespace: setsSpace, Watch: watch, Now: time.Now,
 		Access: func(context.Context) (apply.Access, error) { return apply.Access{Kubeconfig: a.kubeconfig}, nil },
 	})
 }
@@ -42,7 +43,7 @@ func desired(objects []*unstructured.Unstructured) gitops.Desired {
 // oursCheck is `reconciler diff` without git, AWS and rendering.
 func oursCheck(ctx context.Context, a access, s set) (int, error) {
 	d := desired(s.objects)
-	seen, err := newObjects(a).Observe(ctx, d, gitops.Inventory{})
+	seen, err := newObjects(a, false).Observe(ctx, d, gitops.Inventory{})
 	if err != nil {
 		return 0, err
 	}
@@ -64,7 +65,7 @@ func oursCheck(ctx context.Context, a access, s set) (int, error) {
 func oursApply(ctx context.Context, a access, s set) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	all := &accepted{Side: newObjects(a), done: make(chan struct{})}
+	all := &accepted{Side: newObjects(a, true), done: make(chan struct{})}
 	e := engine.New(engine.Options{
 		Renderer: rendered{desired(s.objects)}, Ledger: ledger.New(ledger.Memory(), ledger.Options{}), Sink: all, Now: time.Now,
 		Checks: plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message},
