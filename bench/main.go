@@ -75,10 +75,14 @@ func compare(ctx context.Context, args []string) error {
 		if !o.only.MatchString(part.name) {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "bench: %s (load %s)\n", part.name, load())
+		before := load()
+		fmt.Fprintf(os.Stderr, "bench: %s (load %s)\n", part.name, before)
 		found, err := part.run(ctx, o, dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		for i := range found {
+			found[i].Load = before
 		}
 		figures = append(figures, found...)
 		show(os.Stdout, found)

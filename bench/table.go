@@ -86,6 +86,8 @@ type figure struct {
 	OursMB float64 `json:"ours_mb,omitempty"`
 	PeerMB float64 `json:"peer_mb,omitempty"`
 	Runs   int     `json:"runs,omitempty"`
+	// Load is how busy the machine was in the minute before the part began; on a quiet one it is below 1.
+	Load string `json:"load"`
 }
 
 // compared is the row of us beside a peer.
