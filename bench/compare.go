@@ -100,12 +100,12 @@ func (c comparison) run(ctx context.Context, o options, dir string) ([]figure, e
 	for range min(c.runs, o.runs) {
 		for _, turn := range c.turns(len(in), edits) {
 			if err := s.wipe(ctx, in, c.fresh || c.stack); err != nil {
-				return nil, err
+				return took.figures(len(in)), err
 			}
 			for _, st := range turn {
 				counted, err := c.step(ctx, s, st, files[st.edited], took)
 				if err != nil {
-					return nil, err
+					return took.figures(len(in)), err
 				}
 				if st.row == noChange && st.peer == us {
 					asked = counted

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -71,15 +72,17 @@ func compare(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	var figures []figure
+	var failed error
 	for _, part := range parts() {
-		if !o.only.MatchString(part.name) {
+		if !o.only.MatchString(part.name) || ctx.Err() != nil {
 			continue
 		}
 		before := load()
 		fmt.Fprintf(os.Stderr, "bench: %s (load %s)\n", part.name, before)
+		// Trouble with one part costs no other its figures, nor what it measured before.
 		found, err := part.run(ctx, o, dir)
 		if err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", part.name, err))
 		}
 		for i := range found {
 			found[i].Load = before
@@ -88,11 +91,11 @@ func compare(ctx context.Context, args []string) error {
 		show(os.Stdout, found)
 	}
 	if o.out == "" {
-		return nil
+		return failed
 	}
 	body, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.out, append(body, '\n'), 0o600)
+	return errors.Join(failed, os.WriteFile(o.out, append(body, '\n'), 0o600))
 }
