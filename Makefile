@@ -99,9 +99,20 @@ cores:
 	@$(MAKE) --no-print-directory stack
 
 .PHONY: bench
-bench: build lab ## benchmarks: of the packages, and of the whole product on a lab
+bench: build lab peers ## benchmarks: beside other tools (BENCH_OUT=FILE.json, BENCH_FLAGS), of the packages, of the whole product
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
 	$(GO) -C lab test -run '^$$' -bench . -benchtime 5x -timeout 30m ./e2e
+
+# First, so that its file is there whatever the others come to.
+.PHONY: peers
+peers: build lab
+	$(GO) -C bench build -o $(BIN)/bench .
+	cd bench && $(BIN)/bench $(if $(BENCH_OUT),--out $(abspath $(BENCH_OUT))) $(BENCH_FLAGS)
+
+.PHONY: bench-lint
+bench-lint: ## the linter and the tests of bench/
+	@hack/lint.sh $(BIN) bench
+	$(GO) -C bench test -vet=off ./...
 
 .PHONY: clean
 clean: ## remove built binaries and lab state

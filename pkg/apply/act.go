@@ -359,15 +359,16 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 	return c.health(ctx, l, live), nil
 }
 
-// look reads an object from memory where a watch keeps it there, else from the server. That it is not in memory proves
-// nothing: it may be there without our label.
+// look reads an object from memory where a watch keeps it there, or will as soon as it has caught up with our own write, else from the
+// server. That it is not in memory proves nothing: it may be there without our label.
 func (c *Cluster) look(ctx context.Context, l *link, k kind, name key) (*unstructured.Unstructured, error) {
 	c.mu.Lock()
 	w := c.watch
 	c.mu.Unlock()
 	if w != nil {
-		if seen, ok := w.one(query{kind: k, label: partOf}, name); ok {
-			return c.newest(name, seen).whole(), nil
+		seen, ok := w.one(query{kind: k, label: partOf}, name)
+		if newest := c.newest(name, seen); ok || newest != nil {
+			return newest.whole(), nil
 		}
 	}
 	return l.get(ctx, k, name)

@@ -38,7 +38,9 @@ type decision struct {
 	fields  *fieldpath.Set
 	// noop says that apply changes nothing; local that the types alone decided so, which is cheap to do again.
 	noop, local bool
-	err         *gitops.Error
+	// unsure says of a creation that somebody may have made the object already.
+	unsure bool
+	err    *gitops.Error
 }
 
 // errMoved says that the live object changed between our look at it and the server's answer.
@@ -107,6 +109,7 @@ func (c *Cluster) decideCreate(ctx context.Context, p *pass, w want, same compar
 	d := decision{send: w.payload}
 	next, err := p.link.patch(ctx, w, w.payload, false, true)
 	if err != nil {
+		d.unsure = true
 		if needs, ok := p.notYet(w, err); ok {
 			d.next, d.predicted, d.needs = bare(w.payload, false), true, needs
 			return d
@@ -114,6 +117,7 @@ func (c *Cluster) decideCreate(ctx context.Context, p *pass, w want, same compar
 		d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(nil)...), gitops.ApplyInvalid, secrets(w.payload, nil))
 		return d
 	}
+	d.unsure = next.GetResourceVersion() != "" // what a dry run would create has none
 	d.next = c.only(ctx, p.link, bare(next.Object, false), same.fields)
 	d.promise, d.fields = d.next, same.fields
 	return d

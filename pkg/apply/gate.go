@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
-// gate bounds the requests under way to what the server takes: the bound rises by one per round of successes and halves when
-// the server asks to slow down (429, or 503 with Retry-After), during whose pause nothing is sent (AIMD, as TCP does). Watches
-// pass freely: they are requests without an end. Evictions do, too: their 429 is about a budget, not about load.
+// gate bounds the requests under way to what the server takes. The bound follows latency, as TCP Vegas does: the time that a
+// request takes beyond the shortest of its kind was spent waiting behind our own others, so it rises while few of ours wait in the
+// server and falls when many do. It halves when the server asks to slow down (429, or 503 with Retry-After), and during that pause
+// nothing is sent. Watches pass freely: they are requests without an end. Evictions do, too: their 429 is about a budget, not about
+// load.
 type gate struct {
 	next http.RoundTripper
 	now  func() time.Time
@@ -22,6 +24,15 @@ type gate struct {
 	inFlight int
 	until    time.Time
 	waiting  []chan struct{}
+	// quickest is the least time of a class. It is never forgotten: under a load that lasts, nothing else tells what is quick. When the
+	// server becomes slower for good, what that costs is bounded: queueMax requests under way remain.
+	quickest map[class]time.Duration
+}
+
+// class is a kind of request, within which times can be compared.
+type class struct {
+	verb, resource string
+	dry            bool
 }
 
 // Bounds of the gate. Sixteen in flight saturate an API server of two cores (docs: measured baseline); the minimum keeps
@@ -34,10 +45,12 @@ const (
 	gatePause = time.Second
 	// gatePauseMax bounds what the server may ask for, so that a wrong header does not stop us for hours.
 	gatePauseMax = time.Minute
+	// Fewer of ours than queueMin waiting in the server may leave it idle, more than queueMax are of no use.
+	queueMin, queueMax = 6, 12
 )
 
 func newGate(next http.RoundTripper, now func() time.Time) *gate {
-	return &gate{next: next, now: now, limit: gateStart}
+	return &gate{next: next, now: now, limit: gateStart, quickest: map[class]time.Duration{}}
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -48,9 +61,23 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := g.enter(r.Context()); err != nil {
 		return nil, err
 	}
+	began := g.now()
 	resp, err := g.next.RoundTrip(r)
-	g.leave(resp)
+	g.leave(resp, classOf(r), g.now().Sub(began))
 	return resp, err
+}
+
+// classOf reads the resource from the path: .../RESOURCE for a list, .../RESOURCE/NAME for an object.
+func classOf(r *http.Request) class {
+	c, query := class{verb: r.Method}, r.URL.Query()
+	c.dry = query.Has("dryRun")
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if query.Has("limit") || query.Has("labelSelector") || len(parts) < 2 {
+		c.verb, c.resource = "LIST", parts[len(parts)-1]
+		return c
+	}
+	c.resource = parts[len(parts)-2]
+	return c
 }
 
 // enter waits for a free place and for the end of a pause.
@@ -99,7 +126,7 @@ func (g *gate) forget(turn <-chan struct{}) {
 }
 
 // leave frees the place and learns from the answer.
-func (g *gate) leave(resp *http.Response) {
+func (g *gate) leave(resp *http.Response, c class, took time.Duration) {
 	g.mu.Lock()
 	g.inFlight--
 	if pause, slow := asksToSlowDown(resp); slow {
@@ -108,10 +135,28 @@ func (g *gate) leave(resp *http.Response) {
 			g.until = until
 		}
 	} else if resp != nil && resp.StatusCode < http.StatusInternalServerError {
-		g.limit = min(gateMax, g.limit+1/g.limit)
+		g.limit = g.adapted(c, took)
 	}
 	g.mu.Unlock()
 	g.wake()
+}
+
+// adapted is the bound after a success: one more or one less per round.
+func (g *gate) adapted(c class, took time.Duration) float64 {
+	if least, ok := g.quickest[c]; !ok || took < least {
+		g.quickest[c] = took
+	}
+	queued := 0.0
+	if took > 0 {
+		queued = g.limit * (1 - float64(g.quickest[c])/float64(took))
+	}
+	switch {
+	case queued < queueMin:
+		return min(gateMax, g.limit+1/g.limit)
+	case queued > queueMax:
+		return max(gateMin, g.limit-1/g.limit)
+	}
+	return g.limit
 }
 
 // wake lets as many waiters look again as there are free places.

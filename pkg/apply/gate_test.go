@@ -16,6 +16,9 @@ type server struct {
 	now    int
 	most   int
 	starts []time.Time
+	// cores is how many requests are worked on at once, 10 ms each; 0 is any number.
+	cores  int
+	turn   chan struct{}
 	answer func(n int) (code int, retryAfter string)
 }
 
@@ -25,8 +28,18 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.most = max(s.most, s.now)
 	s.starts = append(s.starts, time.Now())
 	n := len(s.starts)
+	if s.cores > 0 && s.turn == nil {
+		s.turn = make(chan struct{}, s.cores)
+	}
+	turn := s.turn
 	s.mu.Unlock()
+	if turn != nil {
+		turn <- struct{}{}
+	}
 	time.Sleep(10 * time.Millisecond)
+	if turn != nil {
+		<-turn
+	}
 	s.mu.Lock()
 	s.now--
 	s.mu.Unlock()
@@ -67,6 +80,34 @@ func TestGateGrowsWithSuccessAndIsBounded(t *testing.T) {
 			t.Errorf("%d waiting, %d in flight", len(g.waiting), g.inFlight)
 		}
 	})
+}
+
+func TestGateFollowsLatency(t *testing.T) {
+	for name, c := range map[string]struct {
+		cores     int
+		low, high float64
+	}{
+		"two cores":         {2, queueMin, queueMax + 4},
+		"twenty cores":      {20, 20 + queueMin - 2, 20 + queueMax + 4},
+		"more than we send": {1000, gateMax, gateMax},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{cores: c.cores, answer: func(int) (int, string) { return 200, "" }}
+				g := newGate(s, time.Now)
+				began := time.Now()
+				const requests = 5000
+				s.load(t, g, requests, "https://x/api/v1/namespaces/a/configmaps/b")
+				if g.limit < c.low || g.limit > c.high {
+					t.Errorf("the bound is %.1f, want %v to %v", g.limit, c.low, c.high)
+				}
+				// Sending fewer at once must not leave the server idle.
+				if took, least := time.Since(began), requests*10*time.Millisecond/time.Duration(min(c.cores, gateMax)); took > least*13/10 {
+					t.Errorf("%d requests took %s, want about %s", requests, took, least)
+				}
+			})
+		})
+	}
 }
 
 func TestGatePausesWhenAsked(t *testing.T) {

@@ -35,16 +35,25 @@ func (l *lab) finish(name string) {
 	condition := func(kind string) gitops.Tree {
 		return gitops.Tree{"type": kind, "status": "True", "lastTransitionTime": now}
 	}
-	status := gitops.Tree{"status": gitops.Tree{
-		"startTime": now, "completionTime": now, "succeeded": 1, "active": 0, "ready": 0, "uncountedTerminatedPods": gitops.Tree{},
-		"conditions": []any{condition("SuccessCriteriaMet"), condition("Complete")},
-	}}
-	body, err := json.Marshal(status)
-	if err != nil {
-		l.Fatal(err)
-	}
+	jobs := l.raw().client.Resource(gvr("batch", "v1", "jobs")).Namespace(l.id)
 	l.eventually("the end of "+name, func() (string, bool) {
-		_, err := l.raw().client.Resource(gvr("batch", "v1", "jobs")).Namespace(l.id).Patch(l.Context(), name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: "kube-controller-manager"}, "status")
+		job, err := jobs.Get(l.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			return err.Error(), false
+		}
+		// The start is the controller's to say, once.
+		start := gitops.StringAt(job.Object, "status", "startTime")
+		if start == "" {
+			return "it has not started", false
+		}
+		body, err := json.Marshal(gitops.Tree{"status": gitops.Tree{
+			"startTime": start, "completionTime": now, "succeeded": 1, "active": 0, "ready": 0, "uncountedTerminatedPods": gitops.Tree{},
+			"conditions": []any{condition("SuccessCriteriaMet"), condition("Complete")},
+		}})
+		if err != nil {
+			l.Fatal(err)
+		}
+		_, err = jobs.Patch(l.Context(), name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: "kube-controller-manager"}, "status")
 		if err != nil {
 			return err.Error(), false
 		}

@@ -29,43 +29,61 @@ func (p *pass) observe(ctx context.Context, w want) {
 	}()
 	w = w.prepared()
 	live := p.newest(w.key, p.live[w.key]).whole()
-	if live == nil && w.key.Namespace != "" && p.coming[w.key.Namespace] {
-		namespace := key{namespaceKind(), "", w.key.Namespace}
-		p.store(ctx, w, nil, decision{next: bare(w.payload, false), predicted: true, needs: []gitops.Ref{namespace.ref()}})
-		return
-	}
 	if live == nil {
-		if e := p.blind[w.key.GroupKind]; e != nil {
-			p.fail(w.item, gitops.Errorf(e.Reason, "%w", e.Err))
-			return
-		}
-		// Not labelled: absent, or there without being ours.
-		found, err := p.link.get(ctx, w.kind, w.key)
-		if err != nil {
-			p.fail(w.item, failure(err, gitops.ObserveFailed, secrets(w.payload, nil)))
+		found, answered := p.unseen(ctx, w)
+		if answered {
 			return
 		}
 		live = found
 	}
-	if live != nil {
-		if set := live.GetLabels()[partOf]; set != "" && !p.known(set) {
-			p.fail(w.item, gitops.Errorf(gitops.Foreign, "it belongs to another ApplySet (%s), which another tool keeps", set))
-			return
-		}
+	if set := live.GetLabels()[partOf]; set != "" && !p.known(set) {
+		p.fail(w.item, gitops.Errorf(gitops.Foreign, "it belongs to another ApplySet (%s), which another tool keeps", set))
+		return
 	}
-	if live != nil && live.GetDeletionTimestamp() != nil {
+	if live.GetDeletionTimestamp() != nil {
 		// Nothing can keep it, and nothing can be made of its name before it is gone: it is waited for, then made anew.
 		p.store(ctx, w, live, decision{next: bare(live.Object, true)})
 		return
 	}
-	if booked := p.inv[w.ref]; live == nil && booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec) {
+	d, live := p.decide(ctx, p, w, live)
+	p.store(ctx, w, live, d)
+}
+
+// unseen answers for a desired object that is not among the labelled ones, or finds it: it is absent, or there without being
+// ours, which the dry run of a creation tells, too.
+func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstructured, answered bool) {
+	if w.key.Namespace != "" && p.coming[w.key.Namespace] {
+		namespace := key{namespaceKind(), "", w.key.Namespace}
+		p.store(ctx, w, nil, decision{next: bare(w.payload, false), predicted: true, needs: []gitops.Ref{namespace.ref()}})
+		return nil, true
+	}
+	if e := p.blind[w.key.GroupKind]; e != nil {
+		p.fail(w.item, gitops.Errorf(e.Reason, "%w", e.Err))
+		return nil, true
+	}
+	booked := p.inv[w.ref]
+	finished := booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec)
+	var d decision
+	if !finished {
+		if d, _ = p.decide(ctx, p, w, nil); !d.unsure {
+			p.store(ctx, w, nil, d)
+			return nil, true
+		}
+	}
+	found, err := p.link.get(ctx, w.kind, w.key)
+	switch {
+	case err != nil:
+		p.fail(w.item, failure(err, gitops.ObserveFailed, secrets(w.payload, nil)))
+	case found != nil:
+		return found, false
+	case finished:
 		p.mu.Lock()
 		p.out[w.ref] = gitops.Observation{Finished: true, Overlay: booked.Overlay, From: w.item.From, Spec: w.item.Spec}
 		p.mu.Unlock()
-		return
+	default:
+		p.store(ctx, w, nil, d)
 	}
-	d, live := p.decide(ctx, p, w, live)
-	p.store(ctx, w, live, d)
+	return nil, true
 }
 
 // settled answers for an object about which nothing moved since it was found ready and as git wants it; false when it must be

@@ -28,39 +28,10 @@ func withDeletes(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
 func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Inventory {
 	out := withDeletes(inv, r.Plan)
 	for _, c := range r.Plan.Changes {
-		res, _ := r.Result(c.ID)
-		switch {
-		case c.Action == plan.Delete && res.State == run.Done:
-			delete(out, c.Ref)
-		case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
-		case res.State == run.Done:
-			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished}
-		case res.Health.Finished:
-			// It ran, and failed: it is as git says, and running it again is for git to say.
-			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: true}
-		default:
-			// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
-			// further steps.
-			have := out[c.Ref]
-			have.Overlay = c.From.Overlay
-			out[c.Ref] = have
-		}
+		bookChange(out, c, r)
 	}
 	for ref, seen := range o {
-		switch {
-		case seen.Err != nil:
-		case seen.Finished && seen.Live == nil && !seen.Settled:
-			// It did its work and went: the books are what keeps it from being made again.
-		case seen.Live == nil && seen.Next == nil && !seen.Settled:
-			// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
-			delete(out, ref)
-		case seen.Settled || seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
-			digest := seen.Digest
-			if digest == "" {
-				digest = gitops.DigestOf(seen.Spec)
-			}
-			out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: r.Plan.Revision.Hash, Finished: seen.Finished})
-		}
+		bookSeen(out, ref, seen, r.Plan.Revision)
 	}
 	for _, c := range r.Plan.Changes {
 		// What was waited for was as git says when it was looked at, and may have finished since.
@@ -71,6 +42,43 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 		}
 	}
 	return out
+}
+
+// bookChange books what became of a change.
+func bookChange(out gitops.Inventory, c plan.Change, r run.Record) {
+	res, _ := r.Result(c.ID)
+	switch {
+	case c.Action == plan.Delete && res.State == run.Done:
+		delete(out, c.Ref)
+	case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
+	case res.State == run.Done, res.Health.Finished:
+		// What ran and failed is as git says, too, and running it again is for git to say.
+		out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished}
+	default:
+		// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
+		// further steps.
+		have := out[c.Ref]
+		have.Overlay = c.From.Overlay
+		out[c.Ref] = have
+	}
+}
+
+// bookSeen books what was seen before anything was changed.
+func bookSeen(out gitops.Inventory, ref gitops.Ref, seen gitops.Observation, at gitops.Revision) {
+	switch {
+	case seen.Err != nil:
+	case seen.Settled, seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
+		digest := seen.Digest
+		if digest == "" {
+			digest = gitops.DigestOf(seen.Spec)
+		}
+		out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: at.Hash, Finished: seen.Finished})
+	case seen.Live == nil && seen.Finished:
+		// It did its work and went: the books are what keeps it from being made again.
+	case seen.Live == nil && seen.Next == nil:
+		// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
+		delete(out, ref)
+	}
 }
 
 // entry keeps the entry that is there when the new one says the same of the content, so that Revision stays the commit that

@@ -47,14 +47,14 @@ type Options struct {
 	Jitter func() float64
 	// Deadline is how long one change may take to become ready before it is reported as Deadline; it stays watched.
 	Deadline time.Duration
-	// Concurrency bounds the changes being applied at once in one cluster.
+	// Concurrency bounds the changes being applied at once in one cluster. How many requests that makes is the Actor's to adapt.
 	Concurrency int
 }
 
 // Engine reconciles clusters. It holds no state of clusters: that is observed anew in every pass.
 type Engine struct{ Options }
 
-// New makes an Engine; zero fields of Options get defaults (Interval 3 m, Deadline 30 m, Concurrency 16, no jitter).
+// New makes an Engine; zero fields of Options get defaults (Interval 3 m, Deadline 30 m, Concurrency 64, no jitter).
 func New(o Options) *Engine {
 	if o.Interval == 0 {
 		o.Interval = 3 * time.Minute
@@ -63,7 +63,7 @@ func New(o Options) *Engine {
 		o.Deadline = 30 * time.Minute
 	}
 	if o.Concurrency == 0 {
-		o.Concurrency = 16
+		o.Concurrency = 64
 	}
 	if o.Jitter == nil {
 		o.Jitter = func() float64 { return 0 }

@@ -45,6 +45,8 @@ type schedule struct {
 	job   Job
 	tasks []*task
 	byRef map[gitops.Ref]*task
+	// needing are the tasks that wait for one.
+	needing map[gitops.Ref][]*task
 	// pending are the overlays whose items only predict what they will be once the cluster's facts are known.
 	pending map[string]bool
 	answers chan answer
@@ -72,7 +74,7 @@ const grace = 20 * time.Second
 //	applying  -> applied (accepted) | failed
 //	applied   -> done (ready) | failed | applying (Health.Step) | left as it is (yield, interrupt)
 func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitops.Overlay) []run.Result {
-	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, pending: map[string]bool{}, answers: make(chan answer), idle: e.Now()}
+	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, needing: map[gitops.Ref][]*task{}, pending: map[string]bool{}, answers: make(chan answer), idle: e.Now()}
 	for _, o := range overlays {
 		s.pending[o.Name] = o.Pending
 	}
@@ -99,8 +101,9 @@ func (s *schedule) admit(p plan.Plan) {
 	}
 	for _, t := range s.tasks {
 		for _, need := range t.change.Needs {
-			if s.byRef[need] != nil && need != t.change.Ref {
+			if s.byRef[need] != nil && need != t.change.Ref && !t.waits[need] {
 				t.waits[need] = true
+				s.needing[need] = append(s.needing[need], t)
 			}
 		}
 	}

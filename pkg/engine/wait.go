@@ -200,12 +200,15 @@ func (s *schedule) settle(t *task, state run.State, err *gitops.Error) {
 	case state == run.Broken:
 		s.job.Backoff.Failed(t.change, s.Now())
 	}
-	// What somebody else insists on is there, though not as git says: that keeps nothing from going on.
+	s.pass(t, err)
+}
+
+// pass tells what needs a settled task what became of it. What somebody else insists on is there, though not as git says: that keeps
+// nothing from going on.
+func (s *schedule) pass(t *task, err *gitops.Error) {
+	state := t.result.State
 	there := state == run.Done || err != nil && err.Reason == gitops.Contested && t.change.Action == plan.Update
-	for _, other := range s.tasks {
-		if !other.waits[t.change.Ref] {
-			continue
-		}
+	for _, other := range s.needing[t.change.Ref] {
 		if there {
 			delete(other.waits, t.change.Ref)
 			s.open(other)
