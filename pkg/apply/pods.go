@@ -90,8 +90,11 @@ func replicated(t gitops.Tree) (gitops.Health, bool) {
 }
 
 // operated: what prometheus-operator makes (prometheus-operator, Documentation: status conditions Available and Reconciled).
-// kstatus knows neither condition and takes it for ready before the operator has looked at it.
+// kstatus knows neither condition. What no operator has reported on is left to it: where none runs, nothing would ever become ready.
 func operated(t gitops.Tree) (gitops.Health, bool) {
+	if len(gitops.ListAt(t, "status", "conditions")) == 0 {
+		return gitops.Health{}, false
+	}
 	for _, v := range gitops.ListAt(t, "status", "conditions") {
 		c, _ := v.(gitops.Tree)
 		if seen, generation := number(c, "observedGeneration"), number(t, "metadata", "generation"); c["observedGeneration"] != nil && seen < generation {
