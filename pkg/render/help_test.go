@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -43,8 +45,11 @@ func archive(text string) fstest.MapFS {
 	return files
 }
 
+var revisions atomic.Int64
+
+// snapshot makes a revision of its own of what the files hold now.
 func snapshot(files fs.FS) gitops.Snapshot {
-	return gitops.Snapshot{Revision: gitops.Revision{Hash: "abc"}, Files: files}
+	return gitops.Snapshot{Revision: gitops.Revision{Hash: strconv.FormatInt(revisions.Add(1), 16)}, Files: files}
 }
 
 func clusters(t *testing.T, r *render.Renderer, files fs.FS) []gitops.Cluster {
@@ -74,6 +79,7 @@ func desired(t *testing.T, r *render.Renderer, files fs.FS, facts gitops.Facts) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.Revision = gitops.Revision{} // every render is of another one
 	return d
 }
 

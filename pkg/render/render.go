@@ -2,10 +2,8 @@ package render
 
 import (
 	"context"
-	"io/fs"
 	"maps"
 	"path"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,8 +31,8 @@ type Renderer struct {
 
 	mu       sync.Mutex
 	rendered map[string]*rendered
-	// seen are the snapshots, by overlay, of which the last render is known to be; assembled is by cluster.
-	seen      map[string]fs.FS
+	// seen are the revisions, by overlay, of which the last render is known to be; assembled is by cluster.
+	seen      map[string]string
 	assembled map[string]assembly
 }
 
@@ -63,7 +61,7 @@ func New(o Options) *Renderer {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}, seen: map[string]fs.FS{}, assembled: map[string]assembly{}}
+	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}, seen: map[string]string{}, assembled: map[string]assembly{}}
 }
 
 // Render implements engine.Renderer. What it gives is shared with later renders and must not be changed.
@@ -71,7 +69,7 @@ func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Clust
 	results := make([]*rendered, len(c.Overlays))
 	var all sync.WaitGroup
 	for i, overlay := range c.Overlays {
-		all.Go(func() { results[i] = r.overlay(ctx, s.Files, c, overlay, f) })
+		all.Go(func() { results[i] = r.overlay(ctx, s, c, overlay, f) })
 	}
 	all.Wait()
 	if err := ctx.Err(); err != nil {
@@ -111,8 +109,8 @@ func assemble(c gitops.Cluster, results []*rendered) gitops.Desired {
 	return withoutDuplicates(desired)
 }
 
-// overlay renders one overlay, or remembers it.
-func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, overlay string, facts gitops.Facts) *rendered {
+// overlay renders one overlay, or remembers it: for the same revision at once, for another after a look at what was read.
+func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, overlay string, facts gitops.Facts) *rendered {
 	select {
 	case <-ctx.Done():
 		return &rendered{}
@@ -123,13 +121,14 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 	r.mu.Lock()
 	known, seen := r.rendered[folder], r.seen[folder]
 	r.mu.Unlock()
-	if known != nil && known.current(files, facts, seen) {
+	now := s.Revision.Hash
+	if known != nil && known.holds(facts) && (now != "" && now == seen || same(s.Files, known.asked)) {
 		r.mu.Lock()
-		r.seen[folder] = files
+		r.seen[folder] = now
 		r.mu.Unlock()
 		return known
 	}
-	b := &builder{Renderer: r, view: newView(files), folder: folder, overlay: overlay, cluster: c, facts: facts}
+	b := &builder{Renderer: r, view: newView(s.Files), folder: folder, overlay: overlay, cluster: c, facts: facts}
 	b.before = known
 	result := b.build()
 	if known != nil && result.parts == nil && len(result.problems) > 0 {
@@ -138,17 +137,12 @@ func (r *Renderer) overlay(ctx context.Context, files fs.FS, c gitops.Cluster, o
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rendered[folder], r.seen[folder] = result, files
+	r.rendered[folder], r.seen[folder] = result, now
 	return result
 }
 
-// identical reports whether two snapshots are one and the same in memory.
-func identical(a, b fs.FS) bool {
-	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
-}
-
-// current reports whether rendering again would come to the same; seen are the files for which that was found out last.
-func (k *rendered) current(files fs.FS, facts gitops.Facts, seen fs.FS) bool {
+// holds reports whether the facts are those that were asked for.
+func (k *rendered) holds(facts gitops.Facts) bool {
 	if k.all && !maps.Equal(k.facts, facts) {
 		return false
 	}
@@ -157,7 +151,7 @@ func (k *rendered) current(files fs.FS, facts gitops.Facts, seen fs.FS) bool {
 			return false
 		}
 	}
-	return identical(files, seen) || same(files, k.asked)
+	return true
 }
 
 // forget drops overlays that a cluster no longer has.

@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +12,40 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/render"
 	"github.com/eks-gitops/reconciler/pkg/source"
 )
+
+// TestARevisionIsItsContent renders two revisions that are read through one and the same file system.
+func TestARevisionIsItsContent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("clusters/dev/cluster.yaml", config)
+	write("clusters/dev/app/kustomization.yaml", "resources: [one.yaml]\n")
+	r := render.New(render.Options{})
+	for revision, word := range []string{"one", "two", "three"} {
+		write("clusters/dev/app/one.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {say: "+word+"}\n")
+		s := gitops.Snapshot{Revision: gitops.Revision{Hash: fmt.Sprint(revision + 1)}, Files: os.DirFS(dir)}
+		found, err := r.Clusters(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := r.Render(t.Context(), s, found[0], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Items) != 1 || !strings.Contains(fmt.Sprint(d.Items[0].Spec["data"]), word) {
+			t.Errorf("revision %d renders %v, want %s", revision+1, d.Items, word)
+		}
+	}
+}
 
 // TestWhatTheSnapshotRefusesIsTold renders straight from git what git may hold and a snapshot does not follow.
 func TestWhatTheSnapshotRefusesIsTold(t *testing.T) {
