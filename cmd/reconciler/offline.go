@@ -123,7 +123,7 @@ func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []err
 		trouble = append(trouble, asErrors(problems)...)
 	}
 	rules, problems := plan.DecodeRules(cluster.Policy, f.engine.Checks)
-	trouble = append(trouble, asErrors(append(problems, plan.CheckDependences(rules, cluster.Overlays)...))...)
+	trouble = append(trouble, asErrors(append(problems, plan.CheckDependences(rules.DependsOn, cluster.Overlays)...))...)
 	desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, gitops.Facts{})
 	if err != nil {
 		return append(trouble, err)

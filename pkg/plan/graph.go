@@ -232,7 +232,7 @@ func (g *graph) cycles(circles [][]gitops.Ref) []*gitops.Error {
 	var out []*gitops.Error
 	for _, circle := range circles {
 		slices.SortFunc(circle, gitops.Ref.Compare)
-		said := g.explain(g.shortest(circle[0]))
+		said := g.explain(shortest(circle[0], func(r gitops.Ref) []gitops.Ref { return g.changes[r].Needs }))
 		first := slices.IndexFunc(circle, func(r gitops.Ref) bool { return r.Domain != gitops.Git })
 		for _, ref := range circle {
 			g.changes[ref].Hold = &Hold{Reason: gitops.Cycle, Why: said}
@@ -242,13 +242,13 @@ func (g *graph) cycles(circles [][]gitops.Ref) []*gitops.Error {
 	return out
 }
 
-// shortest is the shortest way from a ref back to itself, first and last being that ref.
-func (g *graph) shortest(from gitops.Ref) []gitops.Ref {
-	came := map[gitops.Ref]gitops.Ref{}
-	for queue := []gitops.Ref{from}; len(queue) > 0; queue = queue[1:] {
-		for _, to := range g.changes[queue[0]].Needs {
+// shortest is the shortest way from a node back to itself, first and last being that node; nil when there is none.
+func shortest[N comparable](from N, next func(N) []N) []N {
+	came := map[N]N{}
+	for queue := []N{from}; len(queue) > 0; queue = queue[1:] {
+		for _, to := range next(queue[0]) {
 			if to == from {
-				way := []gitops.Ref{from}
+				way := []N{from}
 				for at := queue[0]; at != from; at = came[at] {
 					way = append(way, at)
 				}
@@ -262,7 +262,7 @@ func (g *graph) shortest(from gitops.Ref) []gitops.Ref {
 			}
 		}
 	}
-	return []gitops.Ref{from}
+	return nil
 }
 
 // explain says a circle in words: "A needs B (its namespace), B needs A (depends-on at file:line)".

@@ -49,32 +49,17 @@ func circular(rules []Dependence) []string {
 		on[rule.Overlay] = rule.On
 	}
 	for _, rule := range rules {
-		came := map[string]string{}
-		for queue := []string{rule.Overlay}; len(queue) > 0; queue = queue[1:] {
-			for _, to := range on[queue[0]] {
-				if to == rule.Overlay {
-					way := []string{to}
-					for at := queue[0]; at != rule.Overlay; at = came[at] {
-						way = append(way, at)
-					}
-					way = append(way, rule.Overlay)
-					slices.Reverse(way)
-					return way
-				}
-				if _, seen := came[to]; !seen {
-					came[to] = queue[0]
-					queue = append(queue, to)
-				}
-			}
+		if way := shortest(rule.Overlay, func(name string) []string { return on[name] }); way != nil {
+			return way
 		}
 	}
 	return nil
 }
 
 // CheckDependences reports overlays that dependsOn names and git does not hold.
-func CheckDependences(rules Rules, overlays []string) []*gitops.Error {
+func CheckDependences(rules []Dependence, overlays []string) []*gitops.Error {
 	var out []*gitops.Error
-	for _, rule := range rules.DependsOn {
+	for _, rule := range rules {
 		for _, name := range append([]string{rule.Overlay}, rule.On...) {
 			if !slices.Contains(overlays, name) {
 				e := gitops.Errorf(gitops.PolicyInvalid, "dependsOn names the overlay %s, which git does not hold", name).At(gitops.Origin{Position: rule.From})
@@ -129,7 +114,7 @@ func (g *graph) overlays(in Input) []*gitops.Error {
 			g.gate(gitops.Ref{Domain: gitops.Git, Kind: "OverlayRemoval", Name: rule.Overlay}, gone[on], gone[rule.Overlay], why)
 		}
 	}
-	return CheckDependences(Rules{DependsOn: in.DependsOn}, names)
+	return CheckDependences(in.DependsOn, names)
 }
 
 // gate makes all of some changes wait for all of others. The last ones cover the others, so the gate needs no more.

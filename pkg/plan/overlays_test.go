@@ -53,7 +53,7 @@ func reachable(needs map[gitops.Ref][]gitops.Ref, from gitops.Ref) []gitops.Ref 
 
 func TestCheckDependences(t *testing.T) {
 	t.Parallel()
-	rules := plan.Rules{DependsOn: []plan.Dependence{{Overlay: "apps/shop", On: []string{"addons/ingres", "addons/dns"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 4}}}}
+	rules := []plan.Dependence{{Overlay: "apps/shop", On: []string{"addons/ingres", "addons/dns"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 4}}}
 	problems := plan.CheckDependences(rules, []string{"apps/shop", "addons/dns", "addons/ingress"})
 	if len(problems) != 1 || problems[0].Error() != "PolicyInvalid: clusters/dev/reconcile.yaml:4: dependsOn names the overlay addons/ingres, which git does not hold" {
 		t.Errorf("%v", problems)
