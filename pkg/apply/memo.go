@@ -27,14 +27,12 @@ type entry struct {
 	decision decision
 }
 
-// calm is an object that was found ready and as git wants it, and what that was found of.
+// calm is an object that was found ready and as git wants it, and what that was found of: answer.Spec, the set, the types, and
+// the state of the live object.
 type calm struct {
-	spec         gitops.Tree
+	answer       gitops.Observation
 	set, types   string
 	uid, version string
-	digest       gitops.Digest
-	skipped      []gitops.Skipped
-	finished     bool
 }
 
 func newMemo() *memo { return &memo{entries: map[key]entry{}, calm: map[key]calm{}} }
@@ -121,13 +119,13 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 		delete(m.calm, w.key)
 		return
 	}
-	r := calm{spec: w.item.Spec, set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), skipped: o.Skipped, finished: o.Finished}
-	if was := m.calm[w.key]; was.digest != "" && gitops.Identical(was.spec, r.spec) {
-		r.digest = was.digest
-	} else {
-		r.digest = gitops.DigestOf(w.item.Spec)
+	digest := m.calm[w.key].answer.Digest
+	if digest == "" || !gitops.Identical(m.calm[w.key].answer.Spec, o.Spec) {
+		digest = gitops.DigestOf(o.Spec)
 	}
-	m.calm[w.key] = r
+	m.calm[w.key] = calm{set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), answer: gitops.Observation{
+		Settled: true, Owned: true, Overlay: w.item.From.Overlay, Spec: o.Spec, Digest: digest, Skipped: o.Skipped, Finished: o.Finished,
+	}}
 }
 
 // settled finds what was remembered of the very same: the content that git wants, the types, and the state of the live object.
@@ -135,9 +133,7 @@ func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.calm[w.key]
-	ok = ok && live != nil && gitops.Identical(r.spec, w.item.Spec) && r.set == w.set && r.types == types &&
+	r.answer.From = w.item.From
+	return r.answer, ok && live != nil && gitops.Identical(r.answer.Spec, w.item.Spec) && r.set == w.set && r.types == types &&
 		r.uid == string(live.UID) && r.version == live.ResourceVersion
-	return gitops.Observation{
-		Settled: true, Owned: true, Overlay: w.item.From.Overlay, From: w.item.From, Spec: w.item.Spec, Digest: r.digest, Skipped: r.skipped, Finished: r.finished,
-	}, ok
 }
