@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-func newFlux(a access) (*ssa.ResourceManager, error) {
+// newFlux is Flux's manager of objects, and makes them ready for it as kustomize-controller does.
+func newFlux(a access, s set) (*ssa.ResourceManager, error) {
 	c, err := client.New(a.config, client.Options{})
 	if err != nil {
 		return nil, err
@@ -19,19 +20,19 @@ func newFlux(a access) (*ssa.ResourceManager, error) {
 	poller := polling.NewStatusPoller(c, c.RESTMapper(), polling.Options{ClusterReaderFactory: engine.ClusterReaderFactoryFunc(clusterreader.NewDirectClusterReader)})
 	m := ssa.NewResourceManager(c, poller, ssa.Owner{Field: "kustomize-controller", Group: "kustomize.toolkit.fluxcd.io"})
 	m.SetConcurrency(parallel)
+	if err := normalize.UnstructuredList(s.objects); err != nil {
+		return nil, err
+	}
+	m.SetOwnerLabels(s.objects, "bench", "flux-system")
 	return m, nil
 }
 
 // fluxApply is what kustomize-controller does every interval: it applies, and learns what that changed.
 func fluxApply(ctx context.Context, a access, s set) (int, error) {
-	m, err := newFlux(a)
+	m, err := newFlux(a, s)
 	if err != nil {
 		return 0, err
 	}
-	if err := normalize.UnstructuredList(s.objects); err != nil {
-		return 0, err
-	}
-	m.SetOwnerLabels(s.objects, "bench", "flux-system")
 	set, err := m.ApplyAllStaged(ctx, s.objects, ssa.DefaultApplyOptions())
 	if err != nil {
 		return 0, err
@@ -47,14 +48,10 @@ func fluxApply(ctx context.Context, a access, s set) (int, error) {
 
 // fluxDiff is what `flux diff kustomization` does after the build.
 func fluxDiff(ctx context.Context, a access, s set) (int, error) {
-	m, err := newFlux(a)
+	m, err := newFlux(a, s)
 	if err != nil {
 		return 0, err
 	}
-	if err := normalize.UnstructuredList(s.objects); err != nil {
-		return 0, err
-	}
-	m.SetOwnerLabels(s.objects, "bench", "flux-system")
 	changes := 0
 	for _, o := range s.objects {
 		entry, _, _, err := m.Diff(ctx, o, ssa.DefaultDiffOptions())
