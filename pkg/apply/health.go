@@ -112,6 +112,10 @@ func ruleFor(gk schema.GroupKind) func(gitops.Tree) (gitops.Health, bool) {
 		return onDelete
 	case "ReplicationController":
 		return replicated
+	case "Service":
+		return balanced
+	case "Ingress.networking.k8s.io":
+		return addressed
 	case "Prometheus.monitoring.coreos.com", "PrometheusAgent.monitoring.coreos.com", "Alertmanager.monitoring.coreos.com", "ThanosRuler.monitoring.coreos.com":
 		return operated
 	}
@@ -204,6 +208,23 @@ func onDelete(t gitops.Tree) (gitops.Health, bool) {
 	}
 	if have := number(t, "status", "readyReplicas"); have < want {
 		return progressing("Ready: %d/%d", have, want)
+	}
+	return ready()
+}
+
+// balanced: kstatus takes a Service with a cluster IP for ready, but its balancer is made after that.
+func balanced(t gitops.Tree) (gitops.Health, bool) {
+	if gitops.StringAt(t, "spec", "type") != "LoadBalancer" {
+		return gitops.Health{}, false
+	}
+	return addressed(t)
+}
+
+// addressed: nobody reaches what has no address yet; names of DNS wait for it, too. A controller that never gives one needs a
+// rule in the policy.
+func addressed(t gitops.Tree) (gitops.Health, bool) {
+	if len(gitops.ListAt(t, "status", "loadBalancer", "ingress")) == 0 {
+		return progressing("no load balancer has given it an address yet")
 	}
 	return ready()
 }
