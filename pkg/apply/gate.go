@@ -13,7 +13,7 @@ import (
 // gate bounds the requests under way to what the server takes. The bound follows latency, as TCP Vegas does: the time that a
 // request takes beyond the shortest of its kind was spent waiting behind our own others, so it rises while few of ours wait in the
 // server and falls when many do. It halves when the server asks to slow down (429, or 503 with Retry-After), and during that pause
-// nothing is sent. Watches pass freely: they are requests without an end. Evictions do, too: their 429 is about a budget, not about
+// nothing is sent. It halves, too, when the server's store does not keep up (again). Watches pass freely: they are requests without an end. Evictions do, too: their 429 is about a budget, not about
 // load.
 type gate struct {
 	next http.RoundTripper
@@ -134,6 +134,8 @@ func (g *gate) leave(resp *http.Response, c class, took time.Duration) {
 		if until := g.now().Add(pause); until.After(g.until) {
 			g.until = until
 		}
+	} else if resp != nil && ailing(resp) {
+		g.limit = max(gateMin, g.limit/2)
 	} else if resp != nil && resp.StatusCode < http.StatusInternalServerError {
 		g.limit = g.adapted(c, took)
 	}
