@@ -17,6 +17,7 @@ import (
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
+	lean(t, s)
 	push(t, s, "Run the sample fleet")
 	if out := cli(t, s, 0, "apply", "clusters/dev", "--progress", "plain"); out.Code != 0 {
 		return

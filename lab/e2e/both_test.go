@@ -14,6 +14,7 @@ import (
 func TestEksctlMadeIsAdopted(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
+	lean(t, s)
 	push(t, s, "Run the sample fleet")
 	file := filepath.Join(s.Fleet.Work, "clusters/dev/cluster.yaml")
 	began := time.Now()
@@ -68,6 +69,7 @@ func TestEksctlMadeIsAdopted(t *testing.T) {
 func TestEksctlManagesWhatTheReconcilerMade(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
+	lean(t, s)
 	push(t, s, "Run the sample fleet")
 	apply, err := s.R.CLI(t.Context(), "apply", "clusters/dev", "--progress", "plain")
 	if err != nil {

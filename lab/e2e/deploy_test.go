@@ -41,6 +41,7 @@ type deployed struct {
 func TestDeployment(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
+	lean(t, s)
 	push(t, s, "Run the sample fleet")
 	cli(t, s, 0, "apply", "clusters/dev", "--progress", "plain") // somebody has to make the first cluster
 	d := install(t, s)

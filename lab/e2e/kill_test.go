@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,27 @@ func begin(t testing.TB, speed int) *story.Story {
 	return s
 }
 
+// lean leaves few overlays in the sample fleet's cluster, one of each sort: an addon, one that AWS has a part in, an application. The demo
+// runs the whole of it, twice; what a test does not ask about only takes the machine from the tests beside it.
+func lean(t *testing.T, s *story.Story) {
+	t.Helper()
+	for _, part := range []string{"addons", "apps"} {
+		folder := filepath.Join("clusters/dev", part)
+		overlays, err := os.ReadDir(filepath.Join(s.Fleet.Work, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range overlays {
+			if slices.Contains([]string{"metrics-server", "external-dns", "guestbook"}, o.Name()) {
+				continue
+			}
+			if err := s.Fleet.Remove(filepath.Join(folder, o.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // shortDir is a folder whose path is short: the control plane's sockets below it must fit into 108 bytes, which t.TempDir of
 // a long test name may not.
 func shortDir(t testing.TB) string {
@@ -66,6 +88,7 @@ func shortDir(t testing.TB) string {
 // TestKilledAtAnyMoment ends the daemon with kill -9 again and again while a cluster is created, changed, and a nodegroup
 // is replaced. Each time a new one continues from what is live; in the end nothing is missing and nothing is there twice.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	s := begin(t, 300)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
