@@ -176,6 +176,9 @@ func failure(err error, fallback gitops.Reason, s scrubber) *gitops.Error {
 		return unanswered(err, fallback)
 	}
 	status := api.Status()
+	if status.Reason == metav1.StatusReasonUnauthorized {
+		return stranger()
+	}
 	reason := reasonOf(status, fallback)
 	if reason == gitops.AccessDenied && errors.Is(err, errAdmission) {
 		reason = gitops.AdmissionDenied
@@ -190,11 +193,16 @@ func failure(err error, fallback gitops.Reason, s scrubber) *gitops.Error {
 	return gitops.Errorf(reason, "%s", said)
 }
 
+// stranger is the answer 401: nothing was asked about rights yet, the server does not know who asks.
+func stranger() *gitops.Error {
+	e := gitops.Errorf(gitops.AccessDenied, "the API server does not know the reconciler (401 Unauthorized)")
+	e.Try = "let its role in: aws sts get-caller-identity · aws eks create-access-entry"
+	return e
+}
+
 // reasonOf maps the server's reason to ours.
 func reasonOf(status metav1.Status, fallback gitops.Reason) gitops.Reason {
 	switch status.Reason {
-	case metav1.StatusReasonUnauthorized:
-		return gitops.AccessDenied
 	case metav1.StatusReasonForbidden:
 		return forbidden(status)
 	case metav1.StatusReasonTooManyRequests:

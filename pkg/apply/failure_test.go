@@ -48,6 +48,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{"quota of a subject's own words", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("a hook says: exceeded quota: q")), pod, gitops.AccessDenied, ""},
 		{"quota for another object", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: `pods "y" is forbidden: exceeded quota: q`, Details: &metav1.StatusDetails{Kind: "pods", Name: "x"}}}, pod, gitops.AccessDenied, ""},
 		{"pod security", apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New(`violates PodSecurity "restricted:latest": runAsNonRoot != true`)), pod, gitops.PodSecurityDenied, "runAsNonRoot"},
+		{"a token that is refused", apierrors.NewUnauthorized("Unauthorized"), secret, gitops.AccessDenied, "401 Unauthorized"},
 		{"rbac", apierrors.NewForbidden(schema.GroupResource{Group: "apps", Resource: "deployments"}, "x", errors.New(`User "u" cannot patch resource "deployments" in API group "apps" in the namespace "n"`)), pod, gitops.AccessDenied, "cannot patch"},
 		{"admission", fmt.Errorf("%w: %w", errAdmission, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("no"))), pod, gitops.AdmissionDenied, "no"},
 		{"end of a namespace", ending("pods", "x"), pod, gitops.BeingDeleted, "is being terminated"},

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -63,7 +65,7 @@ func terminating(u *unstructured.Unstructured) string {
 		since = since.Add(-time.Duration(*grace) * time.Second)
 	}
 	said := "being deleted since " + since.UTC().Format(time.RFC3339)
-	if f := u.GetFinalizers(); len(f) > 0 {
+	if f := finalizers(u); len(f) > 0 {
 		said += ", waits for the finalizers " + strings.Join(f, ", ")
 	}
 	if u.GetKind() == "Namespace" {
@@ -74,6 +76,19 @@ func terminating(u *unstructured.Unstructured) string {
 		}
 	}
 	return said
+}
+
+// finalizers names what an object waits for, each with who put it there: as a rule the controller that must take it off again.
+func finalizers(u *unstructured.Unstructured) []string {
+	managed := managers(u)
+	out := slices.Clone(u.GetFinalizers())
+	for i, f := range out {
+		at := fieldpath.MakePathOrDie("metadata", "finalizers", value.NewValueInterface(f))
+		if by := slices.IndexFunc(managed, func(m manager) bool { return m.fields.Has(at) }); by >= 0 {
+			out[i] += " (of " + managed[by].Manager + ")"
+		}
+	}
+	return out
 }
 
 // condition is one entry of status.conditions.

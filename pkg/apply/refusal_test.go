@@ -182,7 +182,7 @@ func TestWhatIsBeingDeletedIsWaitedFor(t *testing.T) {
 			t.Fatalf("planned: %+v, %v", c, p.Problems)
 		}
 		since, rest, _ := strings.Cut(strings.TrimPrefix(c.Why, "terminating: being deleted since "), ",")
-		if at, err := time.Parse(time.RFC3339, since); err != nil || at.Before(before) || at.After(time.Now()) || rest != " waits for the finalizers example.com/keep" {
+		if at, err := time.Parse(time.RFC3339, since); err != nil || at.Before(before) || at.After(time.Now()) || rest != " waits for the finalizers example.com/keep (of some-controller)" {
 			t.Errorf("why: %s", c.Why)
 		}
 		if err := l.Cluster.Apply(t.Context(), c); err != nil {
