@@ -75,7 +75,7 @@ unit: race ## tests of the root module, race detector on, shuffled
 
 .PHONY: e2e
 e2e: build race ## tests of the whole product on the lab, with the eksctl CLI
-	$(call TEST,100,-C lab) -parallel 10 ./e2e
+	$(call TEST,100,-C lab) -parallel 5 ./e2e
 
 .PHONY: stack
 # One package at a time: each starts up to six control planes.

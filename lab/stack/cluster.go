@@ -26,7 +26,7 @@ import (
 )
 
 // Patience bounds every wait. It is there against hanging and measures nothing.
-const Patience = 3 * time.Minute
+const Patience = 6 * time.Minute
 
 // Options say what cluster a test needs; the zero value is right for most.
 type Options struct {

@@ -29,7 +29,7 @@ type Step struct {
 }
 
 // Patience bounds each wait. It is an upper bound against hanging, not a measure of speed.
-const Patience = 4 * time.Minute
+const Patience = 10 * time.Minute
 
 // New prepares a story in dir: a lab at a speed, a fleet from the sample at from, a reconciler that is not started yet.
 func New(ctx context.Context, p Programs, dir, from string, speed int) (*Story, error) {

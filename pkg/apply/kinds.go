@@ -12,12 +12,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/client-go/discovery"
-	"k8s.io/kube-openapi/pkg/validation/spec"
-	"sigs.k8s.io/structured-merge-diff/v6/typed"
 )
 
 // kind is what the server says about one kind of objects.
@@ -47,12 +43,6 @@ type catalog struct {
 	types     map[string]*document
 }
 
-// document is one OpenAPI document, read when first needed and only once, however many ask at the same time.
-type document struct {
-	mu    sync.Mutex
-	types managedfields.TypeConverter
-}
-
 // catalogAge is how long what was read is believed without need.
 const catalogAge = time.Minute
 
@@ -73,11 +63,15 @@ func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema
 	if fresh {
 		return nil
 	}
-	if err := c.readKinds(); err != nil {
-		return fmt.Errorf("discovering the API: %w", err)
+	var kinds, documents error
+	var both sync.WaitGroup
+	both.Go(func() { kinds = c.readKinds() })
+	both.Go(func() { documents = c.readDocuments(ctx) })
+	if both.Wait(); kinds != nil {
+		return fmt.Errorf("discovering the API: %w", kinds)
 	}
-	if err := c.readDocuments(ctx); err != nil {
-		return fmt.Errorf("reading the API's types: %w", err)
+	if documents != nil {
+		return fmt.Errorf("reading the API's types: %w", documents)
 	}
 	c.read = c.now()
 	return nil
@@ -204,71 +198,4 @@ func (c *catalog) version(gv schema.GroupVersion) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.documents[gv]
-}
-
-// converter gives the types of a group version. A version without a document gets deduced types: every list is then replaced
-// as a whole, as the server does for kinds without a schema.
-func (c *catalog) converter(ctx context.Context, gv schema.GroupVersion) (managedfields.TypeConverter, error) {
-	c.mu.Lock()
-	url := c.documents[gv]
-	if url == "" {
-		c.mu.Unlock()
-		return managedfields.NewDeducedTypeConverter(), nil
-	}
-	d := c.types[url]
-	if d == nil {
-		d = &document{}
-		c.types[url] = d
-	}
-	c.mu.Unlock()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.types == nil {
-		types, err := c.readTypes(ctx, url)
-		if err != nil {
-			return nil, fmt.Errorf("reading the types of %s: %w", gv, err)
-		}
-		d.types = types
-	}
-	return d.types, nil
-}
-
-func (c *catalog) readTypes(ctx context.Context, url string) (managedfields.TypeConverter, error) {
-	body, err := c.client.RESTClient().Get().RequestURI(url).SetHeader("Accept", "application/json").Do(ctx).Raw()
-	if err != nil {
-		return nil, err
-	}
-	var document struct {
-		Components struct {
-			Schemas map[string]*spec.Schema `json:"schemas"`
-		} `json:"components"`
-	}
-	if err := json.Unmarshal(body, &document); err != nil {
-		return nil, err
-	}
-	return managedfields.NewTypeConverter(document.Components.Schemas, false)
-}
-
-// typed gives an object its type. Kinds that the document does not describe get a deduced type.
-func (c *catalog) typed(ctx context.Context, t map[string]any) (*typed.TypedValue, error) {
-	u := &unstructured.Unstructured{Object: t}
-	types, err := c.converter(ctx, u.GroupVersionKind().GroupVersion())
-	if err != nil {
-		return nil, err
-	}
-	// Lists with duplicate keys exist in live objects; the server allows them there too.
-	v, err := types.ObjectToTyped(u, typed.AllowDuplicates)
-	if err != nil {
-		if v, deduced := managedfields.NewDeducedTypeConverter().ObjectToTyped(u); deduced == nil && !c.describes(types, u) {
-			return v, nil
-		}
-	}
-	return v, err
-}
-
-// describes reports whether the types know the kind at all: an empty object of it can be typed.
-func (c *catalog) describes(types managedfields.TypeConverter, u *unstructured.Unstructured) bool {
-	empty := &unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind()}}
-	_, err := types.ObjectToTyped(empty)
-	return err == nil
 }

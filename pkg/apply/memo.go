@@ -119,9 +119,9 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 		delete(m.calm, w.key)
 		return
 	}
-	digest := m.calm[w.key].answer.Digest
-	if digest == "" || !gitops.Identical(m.calm[w.key].answer.Spec, o.Spec) {
-		digest = gitops.DigestOf(o.Spec)
+	var digest gitops.Digest // of a new content it is computed when somebody comes back to it
+	if gitops.Identical(m.calm[w.key].answer.Spec, o.Spec) {
+		digest = m.calm[w.key].answer.Digest
 	}
 	m.calm[w.key] = calm{set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), answer: gitops.Observation{
 		Settled: true, Owned: true, Overlay: w.item.From.Overlay, Spec: o.Spec, Digest: digest, Skipped: o.Skipped, Finished: o.Finished,
@@ -133,7 +133,14 @@ func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.calm[w.key]
+	if !ok || live == nil || !gitops.Identical(r.answer.Spec, w.item.Spec) || r.set != w.set || r.types != types ||
+		r.uid != string(live.UID) || r.version != live.ResourceVersion {
+		return gitops.Observation{}, false
+	}
+	if r.answer.Digest == "" {
+		r.answer.Digest = gitops.DigestOf(r.answer.Spec)
+		m.calm[w.key] = r
+	}
 	r.answer.From = w.item.From
-	return r.answer, ok && live != nil && gitops.Identical(r.answer.Spec, w.item.Spec) && r.set == w.set && r.types == types &&
-		r.uid == string(live.UID) && r.version == live.ResourceVersion
+	return r.answer, true
 }

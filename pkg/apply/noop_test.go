@@ -215,7 +215,7 @@ func (h *history) lie(w want, live *unstructured.Unstructured, sum *tally) strin
 	sum.cases.Add(1)
 	said, err := h.l.compare(h.Context(), h.raw, w, live, h.l.managers(w, live))
 	if err != nil {
-		said.same = false
+		return "comparing: " + err.Error()
 	}
 	asked, _ := h.l.decideUpdate(h.Context(), h.p, w, live, h.l.managers(w, live), said)
 	truth := noChange(asked, live)

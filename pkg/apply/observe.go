@@ -55,9 +55,11 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 		}
 		return nil, err
 	}
-	if err := p.link.catalog.refresh(ctx, catalogAge, p.missing(items)...); err != nil {
+	kinds := kindsOf(items)
+	if err := p.link.catalog.refresh(ctx, catalogAge, kinds...); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{mute: false})
 	}
+	defer p.link.catalog.learn(ctx, kinds)()
 	if err := p.readParents(ctx); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{})
 	}
@@ -93,9 +95,8 @@ func (p *pass) fail(item gitops.Item, e *gitops.Error) {
 	p.out[item.Ref] = gitops.Observation{Err: e.On(item.Ref).At(item.From), From: item.From, Spec: item.Spec}
 }
 
-// missing are the kinds that items need, for the catalog to be read anew when it lacks one. A kind that git itself defines is
-// not worth a new look in every pass until its definition is live: the watch on definitions sees to that.
-func (p *pass) missing(items []gitops.Item) []schema.GroupVersionKind {
+// kindsOf are the kinds that items need.
+func kindsOf(items []gitops.Item) []schema.GroupVersionKind {
 	seen := map[schema.GroupVersionKind]bool{}
 	var out []schema.GroupVersionKind
 	for _, item := range items {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
-// manager is one entry of managedFields, decoded.
+// manager is one entry of managedFields, decoded: FieldsV1 is fields.
 type manager struct {
 	metav1.ManagedFieldsEntry
 	fields *fieldpath.Set
@@ -24,21 +25,56 @@ type manager struct {
 	person *fieldpath.Set
 }
 
-// managers decodes managedFields; entries in a form we cannot read own nothing that we know of.
+// managers decodes managedFields; entries in a form we cannot read own nothing that we know of. It reads the object as it is: the typed
+// form would write every set of fields as JSON, to be parsed again.
 func managers(u *unstructured.Unstructured) []manager {
-	entries := u.GetManagedFields()
+	entries := gitops.ListAt(u.Object, "metadata", "managedFields")
 	out := make([]manager, 0, len(entries))
-	for _, e := range entries {
-		if e.FieldsV1 == nil || e.FieldsType != "FieldsV1" {
-			continue
-		}
+	for _, v := range entries {
+		e, _ := v.(gitops.Tree)
+		fields, _ := e["fieldsV1"].(gitops.Tree)
 		set := &fieldpath.Set{}
-		if err := set.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
+		if fields == nil || e["fieldsType"] != "FieldsV1" || fill(set, fields) != nil {
 			continue
 		}
-		out = append(out, manager{e, set, &fieldpath.Set{}})
+		m := manager{fields: set, person: &fieldpath.Set{}}
+		m.Manager, m.Subresource, m.APIVersion = gitops.StringAt(e, "manager"), gitops.StringAt(e, "subresource"), gitops.StringAt(e, "apiVersion")
+		m.Operation = metav1.ManagedFieldsOperationType(gitops.StringAt(e, "operation"))
+		if at, err := time.Parse(time.RFC3339, gitops.StringAt(e, "time")); err == nil {
+			m.Time = &metav1.Time{Time: at}
+		}
+		out = append(out, m)
 	}
 	return out
+}
+
+// fill reads a set of fields (KEP-555, FieldsV1): keys are path elements, "." says that the field itself is in the set. Elements of
+// kinds that are not known yet are passed over, as the server does.
+func fill(set *fieldpath.Set, fields gitops.Tree) error {
+	for name, v := range fields {
+		if name == "." {
+			continue
+		}
+		element, err := fieldpath.DeserializePathElement(name)
+		if errors.Is(err, fieldpath.ErrUnknownPathElementType) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		below, _ := v.(gitops.Tree)
+		_, itself := below["."]
+		if itself || len(below) == 0 {
+			set.Members.Insert(element)
+		}
+		if len(below) == 0 || itself && len(below) == 1 {
+			continue
+		}
+		if err := fill(set.Children.Descend(element), below); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ours reports whether an entry is what our own applies own.

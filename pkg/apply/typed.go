@@ -209,12 +209,9 @@ func (c *Cluster) mergesTo(ctx context.Context, l *link, live gitops.Tree, desir
 	if err != nil {
 		return false
 	}
-	merged, err := current.Merge(desired)
-	if err != nil {
-		return false
-	}
-	diff, err := current.Compare(merged)
-	return err == nil && diff.IsSame()
+	// What only the live object has stays; what is not there, or is there with another value, would come.
+	diff, err := desired.Compare(current)
+	return err == nil && diff.Removed.Empty() && diff.Modified.Empty()
 }
 
 // without is the payload less some fields, which are left to their owners.
