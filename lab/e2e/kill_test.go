@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -144,13 +145,11 @@ func nothingTwice(t *testing.T, s *story.Story) {
 		t.Errorf("nodegroups %v, want one", groups)
 	}
 	for group, want := range map[string]int{"system": 3, "batch": 1} {
-		nodes, err := dev.Nodes(t.Context(), group)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(nodes) != want {
-			t.Errorf("%s has %d nodes, want %d", group, len(nodes), want)
-		}
+		// A Node goes a while after its instance: the group itself is gone by then, and the run is over.
+		await(t, fmt.Sprintf("%s to have %d nodes", group, want), func(ctx context.Context) (bool, error) {
+			nodes, err := dev.Nodes(ctx, group)
+			return err == nil && len(nodes) == want, err
+		})
 	}
 	left, err := s.Lab.Left(t.Context())
 	if err != nil {
