@@ -163,7 +163,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	cut := 0
-	for i := range 3 {
+	for i := range 6 {
 		f := newForest(rand.New(rand.NewPCG(seed, uint64(i))))
 		parted, whole := render.New(render.Options{}), render.New(render.Options{})
 		parted.Portion(6 + 4*(i%4))
