@@ -127,6 +127,7 @@ func (g *gate) forget(turn <-chan struct{}) {
 
 // leave frees the place and learns from the answer.
 func (g *gate) leave(resp *http.Response, c class, took time.Duration) {
+	ails := resp != nil && ailing(resp) // reads the answer: not under the lock
 	g.mu.Lock()
 	g.inFlight--
 	if pause, slow := asksToSlowDown(resp); slow {
@@ -134,7 +135,7 @@ func (g *gate) leave(resp *http.Response, c class, took time.Duration) {
 		if until := g.now().Add(pause); until.After(g.until) {
 			g.until = until
 		}
-	} else if resp != nil && ailing(resp) {
+	} else if ails {
 		g.limit = max(gateMin, g.limit/2)
 	} else if resp != nil && resp.StatusCode < http.StatusInternalServerError {
 		g.limit = g.adapted(c, took)
