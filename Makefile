@@ -13,6 +13,9 @@ VERSION := $(or $(VERSION),$(shell git describe --tags --always --dirty 2>/dev/n
 export VERSION
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
+# Says at its end what a command took.
+TIMED = TIMEFORMAT='$@: %0lR (user %0lU, system %0lS)'; time
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,11 +57,11 @@ karpenter-crds:
 
 .PHONY: demo
 demo: deps build lab ## a git push becomes an EKS cluster, on this machine (CHECK=1: unattended, asserted)
-	@$(GO) -C lab run ./demo $(if $(CHECK),--check)
+	@$(if $(CHECK),$(TIMED)) $(GO) -C lab run ./demo $(if $(CHECK),--check)
 
 .PHONY: lint
 lint: ## golangci-lint with vet, and formatting
-	@hack/lint.sh $(BIN)
+	@$(TIMED) hack/lint.sh $(BIN)
 
 # Tests side by side would each compile the same packages for the race detector.
 .PHONY: race
@@ -66,8 +69,8 @@ race: lab
 	CGO_ENABLED=1 GOGC=400 $(GO) build -race ./...
 	CGO_ENABLED=1 GOGC=400 $(GO) -C lab build -race ./...
 
-# vet is the linter's.
-TEST = CGO_ENABLED=1 GOGC=$(1) $(GO) $(2) test -race -shuffle=on -vet=off -timeout 30m
+# vet is the linter's. What tests write is kept in memory where that is plenty; what the compiler writes is not.
+TEST = export TMPDIR=$$(hack/scratch.sh) GOTMPDIR=$${TMPDIR:-/tmp}; $(TIMED) env CGO_ENABLED=1 GOGC=$(1) $(GO) $(2) test -race -shuffle=on -vet=off -timeout 30m
 
 .PHONY: unit
 unit: race ## tests of the root module, race detector on, shuffled
