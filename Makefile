@@ -69,8 +69,8 @@ race: lab
 	CGO_ENABLED=1 GOGC=400 $(GO) build -race ./...
 	CGO_ENABLED=1 GOGC=400 $(GO) -C lab build -race ./...
 
-# vet is the linter's. What tests write is kept in memory where that is plenty; what the compiler writes is not.
-TEST = export TMPDIR=$$(hack/scratch.sh) GOTMPDIR=$${TMPDIR:-/tmp}; $(TIMED) env CGO_ENABLED=1 GOGC=$(1) $(GO) $(2) test -race -shuffle=on -vet=off -timeout 30m
+# vet is the linter's.
+TEST = export TMPDIR=$$(mktemp -d -p $$(hack/scratch.sh)); trap 'rm -rf "$$TMPDIR"' EXIT; $(TIMED) env CGO_ENABLED=1 GOGC=$(1) $(GO) $(2) test -race -shuffle=on -vet=off -timeout 30m
 
 .PHONY: unit
 unit: race ## tests of the root module, race detector on, shuffled

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -172,10 +173,10 @@ func (p *Plane) startAll(ctx context.Context) error {
 	if err := p.launch(Etcd); err != nil {
 		return err
 	}
-	// An API server that comes too early waits a second before it tries again.
-	err := process.Poll(ctx, 10*time.Millisecond, "etcd to listen", func(context.Context) (bool, error) {
-		_, err := os.Stat(p.spec.file(etcdSocket))
-		return err == nil, p.ended(Etcd)
+	// An API server that comes too early waits a second before it tries again, and gives up after 20; on a busy disk etcd listens long
+	// before it serves.
+	err := process.Poll(ctx, 10*time.Millisecond, "etcd to serve", func(ctx context.Context) (bool, error) {
+		return etcdServes(ctx, p.spec.Dir), p.ended(Etcd)
 	})
 	if err != nil {
 		return err
@@ -192,6 +193,33 @@ func (p *Plane) startAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// etcdServes asks the etcd of a folder for its health.
+func etcdServes(ctx context.Context, dir string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	folder, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = folder.Close() }()
+	// The path of a unix socket has 107 bytes at most, and the folder's may be longer.
+	socket := fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), etcdSocket)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://etcd/health", http.NoBody)
+	if err != nil {
+		return false
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode == http.StatusOK
 }
 
 func (p *Plane) launch(name string) error {

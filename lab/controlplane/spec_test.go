@@ -1,6 +1,12 @@
 package controlplane
 
 import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -29,5 +35,41 @@ func TestSpecSaysWhatItCannotBe(t *testing.T) {
 	var spec Spec
 	if err := spec.complete(); err != nil || spec.Version != "1.36" || spec.ServiceCIDR != "10.100.0.0/16" {
 		t.Errorf("got %+v, %v", spec, err)
+	}
+}
+
+// On a busy disk etcd listens long before it serves: then it is too early for the API server. Its folder may lie deeper than the path of a
+// unix socket may be long.
+func TestEtcdServesWhenItIsHealthy(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 25))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if etcdServes(t.Context(), dir) {
+		t.Error("without a socket it serves")
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = folder.Close() }()
+	listener, err := net.Listen("unix", filepath.Join("/proc/self/fd", strconv.Itoa(int(folder.Fd())), etcdSocket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if etcdServes(t.Context(), dir) {
+		t.Error("it serves before it answers")
+	}
+	answer := http.StatusServiceUnavailable
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(answer) })}}
+	server.Start()
+	defer server.Close()
+	if etcdServes(t.Context(), dir) {
+		t.Error("it serves and has no leader")
+	}
+	answer = http.StatusOK
+	if !etcdServes(t.Context(), dir) {
+		t.Error("it is healthy and does not serve")
 	}
 }
