@@ -92,7 +92,11 @@ func (c *Cluster) put(ctx context.Context, l *link, ch plan.Change) *gitops.Erro
 			return e
 		}
 	}
-	return c.send(ctx, l, w, live, d)
+	if e := c.send(ctx, l, w, live, d); e != nil {
+		return e
+	}
+	c.retire(ctx, l, w.key)
+	return nil
 }
 
 // mayPut refuses what was not planned: taking over an object that appeared, or one of another set.
@@ -353,7 +357,7 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 	case live == nil && c.passed(name):
 		return gitops.Health{Status: gitops.Ready, Finished: true}, nil
 	case live == nil:
-		c.retire(ctx, l)
+		c.retire(ctx, l, name)
 		return gitops.Health{Status: gitops.Absent}, nil
 	}
 	return c.health(ctx, l, live), nil

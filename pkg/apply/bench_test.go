@@ -76,7 +76,7 @@ func fleet(b *testing.B, watch bool) (*Cluster, gitops.Desired) {
 // wipe removes a fleet, so that the next benchmark measures its own objects only.
 func wipe(b *testing.B, access Access, namespace string) {
 	b.Helper()
-	raw, err := dial(access, Options{Manager: "test", Now: time.Now})
+	raw, err := dial(access, Options{Manager: "test", Timeout: time.Minute, Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}

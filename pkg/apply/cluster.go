@@ -28,6 +28,9 @@ type Options struct {
 	Version string
 	// Watch keeps watches open, so that looking costs no requests and changes nudge; without it every look lists.
 	Watch bool
+	// Timeout bounds one request; watches have no end, but must begin by then. Default: 75 s, which is more than API servers take for a
+	// request themselves (60 s), so that what was given up is not carried out afterwards.
+	Timeout time.Duration
 	// Rules are the cluster's policy, of which conflicts, ignored fields and health concern what is in the cluster.
 	Rules plan.Rules
 	// Now is the clock.
@@ -62,8 +65,8 @@ type Cluster struct {
 	passing map[key]bool
 	// strays are inventory entries that were looked at and found not to be ours any more.
 	strays map[gitops.Ref]bool
-	// overlays are those that git has anything in, as of the last look.
-	overlays map[string]bool
+	// idle are the members of sets whose overlays git has nothing in, as of the last look; a set goes with its last member.
+	idle map[string]map[key]bool
 }
 
 // New makes a Cluster. It performs no I/O. Close releases what it keeps open.
@@ -76,6 +79,9 @@ func New(o Options) *Cluster {
 	}
 	if o.Version == "" {
 		o.Version = "v0.0.0"
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 75 * time.Second
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -91,7 +97,7 @@ func (c *Cluster) reset() {
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
 	c.passing = map[key]bool{}
-	c.strays, c.overlays = map[gitops.Ref]bool{}, map[string]bool{}
+	c.strays, c.idle = map[gitops.Ref]bool{}, map[string]map[key]bool{}
 }
 
 // Close ends the watches and connections. The Cluster may be used again afterwards.

@@ -26,6 +26,8 @@ type decision struct {
 	takeover  []metav1.ManagedFieldsEntry
 	skipped   []gitops.Skipped
 	conflicts []gitops.Conflict
+	// overruled are the paths of fields that the server stores otherwise than they are sent.
+	overruled []string
 	// replace says why it cannot be changed in place.
 	replace []string
 	owners  map[string]gitops.Owner
@@ -74,6 +76,9 @@ func (c *Cluster) ask(ctx context.Context, p *pass, w want, live *unstructured.U
 			managed = c.managers(w, live)
 		}
 		same, err := c.compare(ctx, p.link, w, live, managed)
+		if _, unknown := errors.AsType[unread](err); unknown {
+			return decision{}, live, err
+		}
 		if err != nil {
 			// The types refuse what git says: the server's own words are better than ours.
 			same.fields = &fieldpath.Set{}
@@ -137,10 +142,14 @@ func (c *Cluster) decideUpdate(ctx context.Context, p *pass, w want, live *unstr
 		return c.refused(ctx, p, w, live, managed, same, d, err), ""
 	}
 	version := next.GetResourceVersion()
-	next, d.takeover = c.preview(ctx, p.link, w, live, managed, same, next)
+	if next, d.takeover, err = c.preview(ctx, p.link, w, live, managed, same, next); err != nil {
+		d.err = failure(err, gitops.ObserveFailed, secrets(w.payload, live))
+		return d, ""
+	}
 	settleGenerated(next.Object, live.Object, w.payload)
 	d.next = withIdentity(next.Object, live.Object)
 	d.promise = c.only(ctx, p.link, bare(next.Object, false), d.fields)
+	d.overruled = c.overruled(ctx, p.link, d.send, d.next)
 	switch diff := c.differing(ctx, p.link, bare(live.Object, true), d.next); {
 	case diff == nil:
 	case diff.IsSame() && len(d.takeover) == 0:

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	faults "github.com/eks-gitops/reconciler/internal/sim/fault"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -67,7 +69,7 @@ func (l *lab) edit(manager string, r schema.GroupVersionResource, name string, p
 // raw is a connection of the test's own.
 func (l *lab) raw() *link {
 	l.Helper()
-	raw, err := dial(l.access, Options{Manager: "test", Now: time.Now})
+	raw, err := dial(l.access, Options{Manager: "test", Timeout: time.Minute, Now: time.Now})
 	if err != nil {
 		l.Fatal(err)
 	}
@@ -122,9 +124,7 @@ func text(v any) string {
 func (l *lab) expect(d gitops.Desired, want ...string) plan.Plan {
 	l.Helper()
 	p := l.plan(d)
-	for _, problem := range p.Problems {
-		l.Errorf("problem: %v", problem)
-	}
+	l.unproblematic(p)
 	if diff := cmp.Diff(want, said(p)); diff != "" {
 		l.Errorf("plan (-want +got):\n%s", diff)
 	}
@@ -360,4 +360,35 @@ func TestObjectsMadeByKubectlAreAdoptedInPlace(t *testing.T) {
 	}
 	l.apply(d)
 	l.empty(d)
+}
+
+// That the server does not answer says nothing about the object: neither that what a person added stays nor that the types do not fit. It is
+// an error, and forgotten as soon as the server answers.
+func TestAnUnansweredQuestionIsNoAnswer(t *testing.T) {
+	for name, trouble := range map[string]faults.Fate{
+		"whether what a person added can go": func(r *http.Request) faults.Effect {
+			if r.Method == http.MethodPut {
+				return faults.Conflict
+			}
+			return faults.None
+		},
+		"the types": func(r *http.Request) faults.Effect {
+			if strings.HasPrefix(r.URL.Path, "/openapi/v3/") {
+				return faults.Expired
+			}
+			return faults.None
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, proxy := newLabBehind(t)
+			d := desired(l.items("apps", twoMaps)...)
+			l.apply(d)
+			l.edit("kubectl-edit", configMaps(), "b", gitops.Tree{"metadata": gitops.Tree{"annotations": gitops.Tree{"person": "was here"}}})
+			proxy.Decide(trouble)
+			l.Cluster.Close() // nothing is known any more
+			l.reasonAt(l.observe(d), d.Items[2].Ref, gitops.ObserveFailed, "")
+			proxy.Decide(faults.Fine)
+			l.expect(d, `update ConfigMap b: metadata.annotations {"person":"was here"}>null kubectl-edit`)
+		})
+	}
 }

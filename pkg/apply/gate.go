@@ -55,7 +55,7 @@ func newGate(next http.RoundTripper, now func() time.Time) *gate {
 
 // RoundTrip implements http.RoundTripper.
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
-	if watch := r.URL.Query().Get("watch"); watch == "true" || watch == "1" || strings.HasSuffix(r.URL.Path, "/eviction") {
+	if endless(r) || strings.HasSuffix(r.URL.Path, "/eviction") {
 		return g.next.RoundTrip(r)
 	}
 	if err := g.enter(r.Context()); err != nil {

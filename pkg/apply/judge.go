@@ -105,7 +105,7 @@ func (p *pass) known(set string) bool {
 // store turns a decision into an observation.
 func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructured, d decision) {
 	o := gitops.Observation{
-		Next: d.next, Predicted: d.predicted, Replace: d.replace, Owners: d.owners, Skipped: d.skipped, Conflicts: d.conflicts,
+		Next: d.next, Predicted: d.predicted, Replace: d.replace, Owners: d.owners, Skipped: d.skipped, Overruled: d.overruled, Conflicts: d.conflicts,
 		Keeper: d.keeper, Needs: d.needs, From: w.item.From, Spec: w.item.Spec,
 	}
 	if d.err != nil {
@@ -354,9 +354,16 @@ func (c *Cluster) settlePass(p *pass) {
 			delete(c.strays, ref)
 		}
 	}
-	c.overlays = map[string]bool{}
-	for _, w := range p.wants {
-		c.overlays[w.item.From.Overlay] = true
+	c.idle = map[string]map[key]bool{}
+	for id, set := range p.parents {
+		if !p.asked[id] {
+			c.idle[set.overlay] = map[key]bool{}
+		}
+	}
+	for k, seen := range p.live {
+		if members, ok := c.idle[p.parents[seen.Labels[partOf]].overlay]; ok {
+			members[k] = true
+		}
 	}
 }
 

@@ -42,6 +42,8 @@ func (l *lab) applyAs(manager string, r schema.GroupVersionResource, item gitops
 	if err != nil {
 		l.Fatal(err)
 	}
+	// An APIService that nobody answers for would keep every namespace of the server from being deleted.
+	l.Cleanup(func() { _ = l.raw().client.Resource(r).Delete(l.background(), item.Ref.Name, metav1.DeleteOptions{}) })
 }
 
 // TestTakingOverFromAnotherApplierIsHeld: an object that an EKS addon keeps is not adopted in silence, even when git says the very

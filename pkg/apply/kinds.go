@@ -179,6 +179,18 @@ func (c *catalog) unknown(group string) bool {
 	return c.broken[group]
 }
 
+// serves reports whether there is any kind in a group version.
+func (c *catalog) serves(gv schema.GroupVersion) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for gvk := range c.kinds {
+		if gvk.GroupVersion() == gv {
+			return true
+		}
+	}
+	return false
+}
+
 // namespaced lists the namespaced kinds that can be listed, each once, in its preferred version.
 func (c *catalog) namespaced() []kind {
 	c.mu.Lock()

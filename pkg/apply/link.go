@@ -47,13 +47,13 @@ func dial(a Access, o Options) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One gate for everything that is sent; the token goes inside it, so that waiting does not age it. What is to be repeated waits
-	// outside, and takes nobody's place.
+	// One gate for everything that is sent; the token goes inside it, so that waiting does not age it, and so does the bound, which is for
+	// each try. What is to be repeated waits outside, and takes nobody's place.
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		if a.Token != nil {
 			next = bearer{token: a.Token, next: next}
 		}
-		return again{newGate(next, o.Now)}
+		return again{newGate(bounded{next, o.Timeout}, o.Now)}
 	})
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -124,7 +124,7 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 		digest = m.calm[w.key].answer.Digest
 	}
 	m.calm[w.key] = calm{set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), answer: gitops.Observation{
-		Settled: true, Owned: true, Overlay: w.item.From.Overlay, Spec: o.Spec, Digest: digest, Skipped: o.Skipped, Finished: o.Finished,
+		Settled: true, Owned: true, Overlay: w.item.From.Overlay, Spec: o.Spec, Digest: digest, Skipped: o.Skipped, Overruled: o.Overruled, Finished: o.Finished,
 	}}
 }
 

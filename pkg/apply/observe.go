@@ -29,6 +29,8 @@ type pass struct {
 	// crds are the kinds that git defines; changing are those of them whose definition is not live as git says.
 	crds     map[schema.GroupKind]key
 	changing map[schema.GroupKind]bool
+	// services are the APIs that git has served by others than the API server itself (APIService), by what they serve.
+	services map[schema.GroupVersion]key
 	// coming are the namespaces that git will make, or make anew when they are gone: nothing can be made in them yet.
 	coming map[string]bool
 	// live are all labelled objects of the kinds in question.
@@ -43,7 +45,7 @@ type pass struct {
 // Observe implements engine.Observer. It sends no request that writes; dry runs apart.
 func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
 	p := &pass{
-		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{},
+		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{}, services: map[schema.GroupVersion]key{},
 		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
 	}
 	items := p.items(d)
@@ -148,9 +150,13 @@ func (p *pass) readParents(ctx context.Context) error {
 // accept makes items ready to be compared, or says why they cannot be.
 func (p *pass) accept(items []gitops.Item) {
 	for _, item := range items {
-		if item.Ref.Kind == "CustomResourceDefinition" && item.Ref.Group == "apiextensions.k8s.io" {
-			gk := schema.GroupKind{Group: gitops.StringAt(item.Spec, "spec", "group"), Kind: gitops.StringAt(item.Spec, "spec", "names", "kind")}
-			p.crds[gk] = key{schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}, "", item.Ref.Name}
+		name := key{schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}, "", item.Ref.Name}
+		group := gitops.StringAt(item.Spec, "spec", "group")
+		switch name.GroupKind.String() {
+		case "CustomResourceDefinition.apiextensions.k8s.io":
+			p.crds[schema.GroupKind{Group: group, Kind: gitops.StringAt(item.Spec, "spec", "names", "kind")}] = name
+		case "APIService.apiregistration.k8s.io":
+			p.services[schema.GroupVersion{Group: group, Version: gitops.StringAt(item.Spec, "spec", "version")}] = name
 		}
 	}
 	sets := map[string]string{}
@@ -193,11 +199,14 @@ func (p *pass) accept(items []gitops.Item) {
 
 // unserved decides about an item whose kind the server does not know (yet).
 func (p *pass) unserved(item gitops.Item, gvk schema.GroupVersionKind) {
-	crd, defined := p.crds[gvk.GroupKind()]
+	by, comes := p.crds[gvk.GroupKind()]
+	if !comes && !p.link.catalog.unknown(gvk.Group) && !p.link.catalog.serves(gvk.GroupVersion()) {
+		by, comes = p.services[gvk.GroupVersion()]
+	}
 	switch {
-	case defined:
+	case comes:
 		next := payload(item.Spec, kind{GroupVersionKind: gvk, Namespaced: item.Ref.Namespace != ""}, item.Ref.Namespace, p.parentOf(item.From.Overlay).id())
-		p.out[item.Ref] = gitops.Observation{Next: next, Predicted: true, From: item.From, Spec: item.Spec, Needs: []gitops.Ref{crd.ref()}}
+		p.out[item.Ref] = gitops.Observation{Next: next, Predicted: true, From: item.From, Spec: item.Spec, Needs: []gitops.Ref{by.ref()}}
 	case p.link.catalog.unknown(gvk.Group):
 		p.fail(item, gitops.Errorf(gitops.ObserveFailed, "the server of API group %s does not answer", gvk.Group))
 	default:
@@ -205,7 +214,7 @@ func (p *pass) unserved(item gitops.Item, gvk schema.GroupVersionKind) {
 			p.fail(item, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s; it serves %s", gvk.Kind, gvk.GroupVersion(), k.GroupVersion()))
 			return
 		}
-		p.fail(item, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s, and no overlay holds its CustomResourceDefinition", gvk.Kind, gvk.GroupVersion()))
+		p.fail(item, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s, and no overlay holds its CustomResourceDefinition or APIService", gvk.Kind, gvk.GroupVersion()))
 	}
 }
 

@@ -87,13 +87,14 @@ func (c *Cluster) ensureNamespace(ctx context.Context, l *link) error {
 	return err
 }
 
-// retire deletes the parents of overlays that git no longer has and that have no member left. It is called when a deletion
-// was confirmed; whatever it cannot do now it does after the next one.
-func (c *Cluster) retire(ctx context.Context, l *link) {
+// retire deletes the parents of overlays that git no longer has and that have no member left. It is called when an object has left
+// its set: a deletion was confirmed, or it is in another set now. Whatever it cannot do now it does after the next one.
+func (c *Cluster) retire(ctx context.Context, l *link, left key) {
 	c.mu.Lock()
 	var idle []parent
-	for overlay, set := range c.sets {
-		if !c.overlays[overlay] {
+	for overlay, members := range c.idle {
+		delete(members, left)
+		if set, ok := c.sets[overlay]; ok && len(members) == 0 {
 			idle = append(idle, set.clone())
 		}
 	}
@@ -130,6 +131,7 @@ func (c *Cluster) retireSet(ctx context.Context, l *link, set parent) error {
 	}
 	c.mu.Lock()
 	delete(c.sets, set.overlay)
+	delete(c.idle, set.overlay)
 	c.mu.Unlock()
 	return nil
 }

@@ -15,23 +15,23 @@ import (
 
 // preview shows what remains of an object when what people added to it is taken out: a dry run of an apply cannot show that,
 // because the fields would have to be ours first, so a dry run of an update does. When the server refuses it (a default that
-// may not be unset, such as the class of a claim), what people added stays.
-func (c *Cluster) preview(ctx context.Context, l *link, w want, live *unstructured.Unstructured, managed []manager, same comparison, next *unstructured.Unstructured) (*unstructured.Unstructured, []metav1.ManagedFieldsEntry) {
+// may not be unset, such as the class of a claim), what people added stays; when it does not answer, nothing is known.
+func (c *Cluster) preview(ctx context.Context, l *link, w want, live *unstructured.Unstructured, managed []manager, same comparison, next *unstructured.Unstructured) (*unstructured.Unstructured, []metav1.ManagedFieldsEntry, error) {
 	taken := takeover(live, managed, c.Manager, same.fields)
 	if taken == nil {
-		return next, nil
+		return next, nil, nil
 	}
 	extra := c.additions(managed, same.fields)
 	if extra.Empty() {
-		return next, nil
+		return next, nil, nil
 	}
 	current, err := l.catalog.typed(ctx, next.Object)
 	if err != nil {
-		return next, nil
+		return next, nil, nil //nolint:nilerr // it has no type: what people added cannot be told apart, and stays
 	}
 	t, ok := current.RemoveItems(extra).AsValue().Unstructured().(gitops.Tree)
 	if !ok {
-		return next, nil
+		return next, nil, nil
 	}
 	rest := (&unstructured.Unstructured{Object: t}).DeepCopy()
 	rest.SetManagedFields(nil)
@@ -40,17 +40,30 @@ func (c *Cluster) preview(ctx context.Context, l *link, w want, live *unstructur
 		after, err := l.resource(w.kind, w.key.Namespace).Update(ctx, rest, metav1.UpdateOptions{
 			DryRun: []string{metav1.DryRunAll}, FieldManager: c.Manager, FieldValidation: metav1.FieldValidationIgnore,
 		})
-		if err == nil {
-			return after, taken
+		switch {
+		case err == nil:
+			return after, taken, nil
+		case refuses(err):
+			return next, nil, nil
+		case !apierrors.IsConflict(err):
+			return nil, nil, err
 		}
 		// Its controller may have reported status in between; whether more than that moved is seen afterwards.
-		fresh, gone := l.get(ctx, w.kind, w.key)
-		if !apierrors.IsConflict(err) || gone != nil || fresh == nil {
-			return next, nil
+		fresh, err := l.get(ctx, w.kind, w.key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if fresh == nil {
+			break
 		}
 		rest.SetResourceVersion(fresh.GetResourceVersion())
 	}
-	return next, nil
+	return nil, nil, errMoved
+}
+
+// refuses reports whether an answer says that the server will not do what it was asked to, however often it is asked.
+func refuses(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err)
 }
 
 // additions are the fields that only people own and git does not have. What holds fields of others stays.

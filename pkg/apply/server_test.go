@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,9 +12,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/internal/labbin"
+	faults "github.com/eks-gitops/reconciler/internal/sim/fault"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -29,6 +32,8 @@ type lab struct {
 	access Access
 	id     string
 	inv    gitops.Inventory
+	// overruled are the fields that a webhook of this test sets, as the plan notes them.
+	overruled []string
 }
 
 func newLab(t *testing.T, change ...func(*Options)) *lab {
@@ -45,6 +50,24 @@ func newLab(t *testing.T, change ...func(*Options)) *lab {
 	c := New(o)
 	t.Cleanup(c.Close)
 	return &lab{T: t, Cluster: c, access: access, id: id, inv: gitops.Inventory{}}
+}
+
+// newLabBehind is a lab that reaches its server through a proxy, which can make things go wrong.
+func newLabBehind(t *testing.T, change ...func(*Options)) (*lab, *faults.Proxy) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", labbin.ControlPlane(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := faults.Start(faults.Options{Server: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	through := Access{Server: proxy.URL(), CA: proxy.CA(), Token: func(context.Context) (string, error) { return "t", nil }}
+	return newLab(t, append(change, func(o *Options) {
+		o.Access = func(context.Context) (Access, error) { return through, nil }
+	})...), proxy
 }
 
 // items parses manifests; NS stands for the test's namespace.
@@ -99,9 +122,7 @@ func (l *lab) plan(d gitops.Desired) plan.Plan {
 func (l *lab) apply(d gitops.Desired) plan.Plan {
 	l.Helper()
 	p := l.plan(d)
-	for _, problem := range p.Problems {
-		l.Fatalf("problem: %v", problem)
-	}
+	l.unproblematic(p)
 	for _, c := range p.Changes {
 		if c.Hold != nil {
 			l.Fatalf("held: %s: %s", c.Ref.Label(), c.Hold.Why)
@@ -172,16 +193,29 @@ func (l *lab) eventually(what string, f func() (string, bool)) {
 func (l *lab) empty(d gitops.Desired) {
 	l.Helper()
 	p := l.plan(d)
-	for _, problem := range p.Problems {
-		if !problem.Reason.Note() {
-			l.Errorf("problem: %v", problem)
-		}
-	}
+	l.unproblematic(p)
 	for _, c := range p.Changes {
 		if c.Action == plan.Wait {
 			continue
 		}
 		l.Errorf("left to do: %s %s: %+v (skipped %v)", c.Action, c.Ref.Label(), c.Edits, c.Skipped)
+	}
+}
+
+// unproblematic asserts that a plan has no problems, and notes only the fields that a webhook of the test sets.
+func (l *lab) unproblematic(p plan.Plan) {
+	l.Helper()
+	var overruled []string
+	for _, problem := range p.Problems {
+		switch {
+		case problem.Reason == gitops.Overruled:
+			overruled = append(overruled, problem.Ref.Name+": "+problem.Message())
+		case !problem.Reason.Note():
+			l.Errorf("problem: %v", problem)
+		}
+	}
+	if !slices.Equal(overruled, l.overruled) {
+		l.Errorf("notes of what the server sets: %q, want %q", overruled, l.overruled)
 	}
 }
 

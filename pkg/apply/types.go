@@ -25,6 +25,20 @@ type document struct {
 	types map[string]managedfields.TypeConverter
 }
 
+// unread says that the types of a group version could not be read, which says nothing about the objects of its kinds.
+type unread struct {
+	schema.GroupVersion
+	err error
+}
+
+// Error implements error.
+func (u unread) Error() string {
+	return fmt.Sprintf("reading the types of %s: %v", u.GroupVersion, u.err)
+}
+
+// Unwrap gives what went wrong.
+func (u unread) Unwrap() error { return u.err }
+
 // learn reads the types of kinds in advance, beside what else is to be done; the result waits for the end. What goes wrong is told to
 // whoever needs the types.
 func (c *catalog) learn(ctx context.Context, want []schema.GroupVersionKind) (wait func()) {
@@ -65,7 +79,7 @@ func (c *catalog) converter(ctx context.Context, gv schema.GroupVersion, kinds .
 	if len(fresh) > 0 {
 		types, err := c.readTypes(ctx, url, gv, fresh)
 		if err != nil {
-			return nil, fmt.Errorf("reading the types of %s: %w", gv, err)
+			return nil, unread{gv, err}
 		}
 		for k := range fresh {
 			d.types[k] = types

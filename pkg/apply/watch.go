@@ -9,13 +9,16 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
 
 // watcher keeps the labelled objects of a changing set of kinds in memory, each kind by one filtered watch. client-go's
-// reflector lists anew when the server has forgotten the watch's place (410 Gone) and backs off when it is away.
+// reflector lists anew when the server has forgotten the watch's place (410 Gone) and backs off when it is away, for up to half a
+// minute. What is in memory is believed only while its watch is open: a look in between starts over with a list.
 type watcher struct {
 	link *link
 	home *Cluster
@@ -31,9 +34,13 @@ type watcher struct {
 type stream struct {
 	informer cache.SharedIndexInformer
 	stop     context.CancelFunc
-	mu       sync.Mutex
-	err      error
 	failed   chan struct{}
+
+	mu    sync.Mutex
+	err   error
+	tells *opened
+	// broken: there was a watch, or a try, and now there is none.
+	broken bool
 }
 
 // newWatcher makes a watcher without any watch. Its watches live until close, not until the end of the pass that asked first.
@@ -62,7 +69,14 @@ func (w *watcher) keep(queries []query) {
 
 // members waits until the kind's watch has listed once, then answers from memory.
 func (w *watcher) members(ctx context.Context, q query) ([]*stored, error) {
-	s := w.stream(q)
+	w.mu.Lock()
+	s := w.streams[q]
+	w.mu.Unlock()
+	if s != nil && s.interrupted() {
+		w.drop(q, s)
+		w.home.doubt(q.kind.GroupKind())
+	}
+	s = w.stream(q)
 	if err := s.synced(ctx); err != nil {
 		w.drop(q, s)
 		return nil, err
@@ -82,7 +96,7 @@ func (w *watcher) one(q query, name key) (*stored, bool) {
 	w.mu.Lock()
 	s := w.streams[q]
 	w.mu.Unlock()
-	if s == nil || !s.informer.HasSynced() {
+	if s == nil || !s.informer.HasSynced() || s.interrupted() {
 		return nil, false
 	}
 	path := name.Name
@@ -103,9 +117,7 @@ func (w *watcher) stream(q query) *stream {
 	}
 	ctx, stop := context.WithCancel(w.ctx)
 	s := &stream{stop: stop, failed: make(chan struct{}, 1)}
-	s.informer = dynamicinformer.NewFilteredDynamicInformer(w.link.client, q.kind.gvr(), q.namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
-		o.LabelSelector = q.label
-	}).Informer()
+	s.informer = cache.NewSharedIndexInformerWithOptions(s.source(w.link, q), &unstructured.Unstructured{}, cache.SharedIndexInformerOptions{})
 	// All fail only on an informer that runs already.
 	_ = s.informer.SetTransform(func(obj any) (any, error) {
 		if u, ok := obj.(*unstructured.Unstructured); ok {
@@ -131,7 +143,66 @@ func (w *watcher) stream(q query) *stream {
 	return s
 }
 
-// drop ends a watch that could not start; the next look tries anew.
+// source lists and watches what a query asks for, and notes whether a watch is open.
+func (s *stream) source(l *link, q query) cache.ListerWatcher {
+	from := l.client.Resource(q.kind.gvr()).Namespace(q.namespace)
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = q.label
+			if o.ResourceVersion == "0" {
+				o.ResourceVersion = "" // what is live now, not what a replica of the API server remembers
+			}
+			return from.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = q.label
+			w, err := from.Watch(ctx, o)
+			if err != nil {
+				s.open(nil)
+				return nil, err
+			}
+			tells := &opened{Interface: w, stream: s}
+			s.open(tells)
+			return tells, nil
+		},
+	}, l.client)
+}
+
+// opened is a watch of a stream; the reflector stops it when it ends, for whatever reason.
+type opened struct {
+	watch.Interface
+	stream *stream
+}
+
+// Stop implements watch.Interface.
+func (o *opened) Stop() {
+	o.Interface.Stop()
+	o.stream.closed(o)
+}
+
+// open notes what a try to watch came to.
+func (s *stream) open(w *opened) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tells, s.broken = w, w == nil
+}
+
+func (s *stream) closed(w *opened) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tells == w {
+		s.tells, s.broken = nil, true
+	}
+}
+
+// interrupted reports whether something may have changed that no watch tells.
+func (s *stream) interrupted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// drop ends a watch that could not start or was interrupted; the next look tries anew.
 func (w *watcher) drop(q query, s *stream) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -236,6 +307,17 @@ func (c *Cluster) gone(event any) {
 	defer c.mu.Unlock()
 	if f, ok := c.fresh[seen.key]; ok && (!exact || !older(seen, f.object)) {
 		delete(c.fresh, seen.key)
+	}
+}
+
+// doubt ends the belief in our own writes of a kind, of which a list is about to tell.
+func (c *Cluster) doubt(of schema.GroupKind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.fresh {
+		if k.GroupKind == of {
+			delete(c.fresh, k)
+		}
 	}
 }
 

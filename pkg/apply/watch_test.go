@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	faults "github.com/eks-gitops/reconciler/internal/sim/fault"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -183,6 +184,48 @@ func TestWatchesFollowKinds(t *testing.T) {
 	if n := len(other.watch.streams); n != 3 {
 		t.Errorf("%d watches for sets, Namespaces and ConfigMaps", n)
 	}
+}
+
+// What is in memory counts only while a watch tells what changes: when watches break and none can be opened, a look lists.
+func TestAnInterruptedWatchIsNotBelieved(t *testing.T) {
+	l, proxy := newLabBehind(t, func(o *Options) { o.Watch = true })
+	d := desired(l.items("apps", twoMaps)...)
+	l.apply(d)
+	l.empty(d)
+	proxy.Decide(func(r *http.Request) faults.Effect {
+		if faults.Watches(r) {
+			return faults.Unavailable
+		}
+		return faults.None
+	})
+	proxy.Interrupt()
+	name := d.Items[len(d.Items)-1].Ref.Name
+	l.edit("kubectl-edit", configMaps(), name, gitops.Tree{"data": gitops.Tree{"k": "edited"}})
+	l.eventually("a plan that takes the edit back", func() (string, bool) {
+		p := l.plan(d)
+		return fmt.Sprint(said(p)), len(p.Changes) == 1 && p.Changes[0].Ref.Name == name
+	})
+	l.apply(d)
+	if err := l.raw().client.Resource(configMaps()).Namespace(l.id).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// Right after a write of ours, which is not believed either.
+	if p := l.plan(d); len(p.Changes) != 1 || p.Changes[0].Action != plan.Create {
+		t.Errorf("after a deletion that no watch told of: %v", said(p))
+	}
+	proxy.Decide(faults.Fine)
+	l.apply(d)
+	l.eventually("a look without a list", func() (string, bool) {
+		l.watch.mu.Lock()
+		defer l.watch.mu.Unlock()
+		for q, s := range l.watch.streams {
+			if s.interrupted() {
+				return q.kind.Kind, false
+			}
+		}
+		return "", true
+	})
+	l.empty(d)
 }
 
 // Our own write is believed before the watch tells of it, and not longer.

@@ -40,6 +40,8 @@ type Observation struct {
 	Owners map[string]Owner
 	// Skipped are differences that apply leaves alone because another owner keeps them.
 	Skipped []Skipped
+	// Overruled are the paths of fields that git sets and the server stores otherwise, whenever it is told.
+	Overruled []string
 	// Conflicts are fields another manager owns that apply would have to take by force; they hold the change.
 	Conflicts []Conflict
 	// Keeper is another tool that applies the live thing, which is not ours yet ("an EKS addon (field manager eks)"): taking it

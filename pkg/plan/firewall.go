@@ -67,6 +67,9 @@ func raise(in Input) *firewall {
 			w.doubt(ref.Domain, located(o, ref))
 		}
 	}
+	for _, ref := range refsOf(in.Observed, func(o gitops.Observation) bool { return len(o.Overruled) > 0 && o.Err == nil }) {
+		w.problems = append(w.problems, overruled(ref, in.Observed[ref]))
+	}
 	slices.SortStableFunc(w.problems, func(a, b *gitops.Error) int { return a.Ref.Compare(b.Ref) })
 	return w
 }
@@ -81,6 +84,11 @@ func located(o gitops.Observation, ref gitops.Ref) *gitops.Error {
 		e.From = o.From
 	}
 	return &e
+}
+
+// overruled notes that the server does not do as git says.
+func overruled(ref gitops.Ref, o gitops.Observation) *gitops.Error {
+	return gitops.Errorf(gitops.Overruled, "the API server stores %s otherwise than git says", strings.Join(o.Overruled, ", ")).On(ref).At(o.From)
 }
 
 // note reads what a problem of the desired side makes unknown.

@@ -170,6 +170,14 @@ func keptPlan() plan.Plan {
 	}}
 }
 
+// overruledPlan is the plan of a cluster in which a webhook sets what git says otherwise.
+func overruledPlan() plan.Plan {
+	return plan.Plan{ID: "5e5e5e5e00000000", Cluster: "prod", Revision: revision, Complete: true, Unchanged: 214, Problems: []*gitops.Error{
+		gitops.Errorf(gitops.Overruled, "the API server stores spec.replicas otherwise than git says").On(object("apps", "Deployment", "shop", "web")).
+			At(gitops.Origin{Position: gitops.Position{File: "addons/shop/web.yaml", Line: 14}}),
+	}}
+}
+
 // waitingEvents are three passes: a commit, a rollout that goes on by itself, and what is held after that.
 func waitingEvents() []run.Event {
 	at := time.Date(2026, 11, 21, 14, 20, 0, 0, time.UTC)

@@ -73,6 +73,7 @@ func screens(t *testing.T) map[string]string {
 		"diff-verbose":    must(view.Plans(view.Text, verbose, fleetPlan())),
 		"diff-empty":      must(view.Plans(view.Text, o, empty)),
 		"diff-kept":       must(view.Plans(view.Text, o, keptPlan())),
+		"diff-overruled":  must(view.Plans(view.Text, o, overruledPlan())),
 		"diff-incomplete": must(view.Plans(view.Text, o, incompletePlan())),
 		"apply-plain":     replay(t, view.Plain, nil),
 		"run-plain":       replayed(t, view.Plain, nil, waitingEvents()),
