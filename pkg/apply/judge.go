@@ -18,15 +18,28 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// observe answers for one desired object. A panic about one object, in a library that meets content nobody thought of, is an
-// error of that object.
+// stands answers for a desired object that is live as git says, if that can be told without anything but the two.
+func (p *pass) stands(ctx context.Context, w want) (answered bool) {
+	defer p.survive(w)
+	live := p.newest(w.key, p.live[w.key]).whole()
+	if live == nil || live.GetDeletionTimestamp() != nil || !p.standing(w, live) {
+		return false
+	}
+	p.store(ctx, w, live, decision{next: bare(live.Object, true), noop: true, local: true})
+	return true
+}
+
+// survive makes a panic about one object, in a library that meets content nobody thought of, an error of that object.
+func (p *pass) survive(w want) {
+	if r := recover(); r != nil {
+		p.fail(w.item, gitops.Errorf(gitops.Internal, "panic while comparing: %T", r))
+		p.Log.Error("comparing", "ref", w.ref.String(), "stack", string(debug.Stack()))
+	}
+}
+
+// observe answers for one desired object.
 func (p *pass) observe(ctx context.Context, w want) {
-	defer func() {
-		if r := recover(); r != nil {
-			p.fail(w.item, gitops.Errorf(gitops.Internal, "panic while comparing: %T", r))
-			p.Log.Error("comparing", "ref", w.ref.String(), "stack", string(debug.Stack()))
-		}
-	}()
+	defer p.survive(w)
 	w = w.prepared()
 	live := p.newest(w.key, p.live[w.key]).whole()
 	if live == nil {
@@ -142,8 +155,9 @@ func (p *pass) owner(ref gitops.Ref, live *unstructured.Unstructured) (string, b
 	if _, booked := p.inv[ref]; booked {
 		return set.overlay, true
 	}
-	for _, m := range managers(live) {
-		if m.ours(p.Manager) && m.fields.Has(fieldpath.MakePathOrDie("metadata", "labels", partOf)) {
+	for _, v := range gitops.ListAt(live.Object, "metadata", "managedFields") {
+		e, _ := v.(gitops.Tree)
+		if _, labelled := gitops.At(e, "fieldsV1", "f:metadata", "f:labels", "f:"+partOf); labelled && booking(e).ours(p.Manager) {
 			return set.overlay, true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -57,11 +58,12 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 		}
 		return nil, err
 	}
-	kinds := kindsOf(items)
+	kinds := kindsOf(items, func(item gitops.Item) schema.GroupVersionKind { return gvkOf(item.Spec) })
 	if err := p.link.catalog.refresh(ctx, catalogAge, kinds...); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{mute: false})
 	}
-	defer p.link.catalog.learn(ctx, kinds)()
+	defined := slices.DeleteFunc(slices.Clone(kinds), func(k schema.GroupVersionKind) bool { return genuine(k.Group) })
+	defer p.link.catalog.learn(ctx, defined)()
 	if err := p.readParents(ctx); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{})
 	}
@@ -97,17 +99,13 @@ func (p *pass) fail(item gitops.Item, e *gitops.Error) {
 	p.out[item.Ref] = gitops.Observation{Err: e.On(item.Ref).At(item.From), From: item.From, Spec: item.Spec}
 }
 
-// kindsOf are the kinds that items need.
-func kindsOf(items []gitops.Item) []schema.GroupVersionKind {
+// kindsOf are the kinds that something needs, each once.
+func kindsOf[T any](all []T, kind func(T) schema.GroupVersionKind) []schema.GroupVersionKind {
 	seen := map[schema.GroupVersionKind]bool{}
-	var out []schema.GroupVersionKind
-	for _, item := range items {
-		if gvk := gvkOf(item.Spec); !seen[gvk] {
-			seen[gvk] = true
-			out = append(out, gvk)
-		}
+	for _, one := range all {
+		seen[kind(one)] = true
 	}
-	return out
+	return slices.Collect(maps.Keys(seen))
 }
 
 // predict answers for a cluster that does not exist: everything will be created, as git says.
@@ -297,7 +295,7 @@ func (p *pass) decideAll(ctx context.Context) {
 			rest = append(rest, w)
 		}
 	}
-	each(len(first), width, func(i int) { p.observe(ctx, first[i]) })
+	p.observeAll(ctx, first)
 	for gk, crd := range p.crds {
 		w, ok := p.wants[crd]
 		if o := p.out[w.ref]; ok && (o.Live == nil || !same(o.Live, o.Next)) {
@@ -311,8 +309,21 @@ func (p *pass) decideAll(ctx context.Context) {
 			p.coming[w.key.Name] = true
 		}
 	}
-	rest = slices.DeleteFunc(rest, p.settled)
-	each(len(rest), width, func(i int) { p.observe(ctx, rest[i]) })
+	p.observeAll(ctx, slices.DeleteFunc(rest, p.settled))
+}
+
+// observeAll answers for desired objects. Types are read only for what does not stand as it is, of all their kinds at the same time.
+func (p *pass) observeAll(ctx context.Context, wants []want) {
+	stands := make([]bool, len(wants))
+	each(len(wants), width, func(i int) { stands[i] = p.stands(ctx, wants[i]) })
+	var open []want
+	for i, w := range wants {
+		if !stands[i] {
+			open = append(open, w)
+		}
+	}
+	defer p.link.catalog.learn(ctx, kindsOf(open, func(w want) schema.GroupVersionKind { return w.kind.GroupVersionKind }))()
+	each(len(open), width, func(i int) { p.observe(ctx, open[i]) })
 }
 
 func namespaceKind() schema.GroupKind { return schema.GroupKind{Kind: "Namespace"} }

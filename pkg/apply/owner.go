@@ -37,15 +37,22 @@ func managers(u *unstructured.Unstructured) []manager {
 		if fields == nil || e["fieldsType"] != "FieldsV1" || fill(set, fields) != nil {
 			continue
 		}
-		m := manager{fields: set, person: &fieldpath.Set{}}
-		m.Manager, m.Subresource, m.APIVersion = gitops.StringAt(e, "manager"), gitops.StringAt(e, "subresource"), gitops.StringAt(e, "apiVersion")
-		m.Operation = metav1.ManagedFieldsOperationType(gitops.StringAt(e, "operation"))
+		m := booking(e)
+		m.fields, m.person = set, &fieldpath.Set{}
 		if at, err := time.Parse(time.RFC3339, gitops.StringAt(e, "time")); err == nil {
 			m.Time = &metav1.Time{Time: at}
 		}
 		out = append(out, m)
 	}
 	return out
+}
+
+// booking is who an entry of managedFields is about.
+func booking(e gitops.Tree) manager {
+	m := manager{}
+	m.Manager, m.Subresource, m.APIVersion = gitops.StringAt(e, "manager"), gitops.StringAt(e, "subresource"), gitops.StringAt(e, "apiVersion")
+	m.Operation = metav1.ManagedFieldsOperationType(gitops.StringAt(e, "operation"))
+	return m
 }
 
 // fill reads a set of fields (KEP-555, FieldsV1): keys are path elements, "." says that the field itself is in the set. Elements of
