@@ -24,12 +24,12 @@ import (
 )
 
 var (
-	faultGoal = flag.Int("faults", 800, "how many requests to the API server go wrong before TestFaultsOfTheAPIServer lets things settle")
+	faultGoal = flag.Int("faults", 300, "how many requests to the API server go wrong before TestFaultsOfTheAPIServer lets things settle")
 	faultSeed = flag.Uint64("faultseed", 1, "the seed of the first of its worlds")
 )
 
 // worlds is how many clusters live side by side: most of what a fault takes is waiting.
-const worlds = 12
+const worlds = 8
 
 // TestFaultsOfTheAPIServer: engines follow a git that changes at random, while people edit what is live, and requests fail, hang, break off and
 // are carried out unheard. After every pass nothing is gone that git wants, nothing was touched that is not ours; when the faults end, live,
