@@ -278,7 +278,7 @@ func history(ctx context.Context, s *Story) error {
 	if err != nil {
 		return err
 	}
-	for _, want := range []string{"Run the sample fleet", "Scale system to 3", "drift", "Drop metrics-server", "Move system to m6i.large", "Approve the move", "Revert"} {
+	for _, want := range []string{"Run the sample fleet", "Scale system to 3", "restored ", "Drop metrics-server", "Move system to m6i.large", "Approve the move", "Revert"} {
 		if !strings.Contains(out.Stdout, want) {
 			return fmt.Errorf("history does not mention %q", want)
 		}
