@@ -103,18 +103,24 @@ func (c *Cluster) reset() {
 // Close ends the watches and connections. The Cluster may be used again afterwards.
 func (c *Cluster) Close() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.disconnect()
+	end := c.disconnect()
+	c.mu.Unlock()
+	end()
 }
 
-func (c *Cluster) disconnect() {
-	if c.watch != nil {
-		c.watch.close()
-	}
-	if c.link != nil {
-		c.link.close()
-	}
+// disconnect takes the connection away, with c.mu held. What it gives back ends it, and waits for the handlers of its watches,
+// which need c.mu: it is to be called without.
+func (c *Cluster) disconnect() (end func()) {
+	l, w := c.link, c.watch
 	c.link, c.source, c.watch = nil, nil, nil
+	return func() {
+		if w != nil {
+			w.close()
+		}
+		if l != nil {
+			l.close()
+		}
+	}
 }
 
 // Changed delivers a nudge when the live state may have changed; only with Options.Watch.
@@ -137,12 +143,14 @@ func (c *Cluster) connect(ctx context.Context) (*link, reader, error) {
 		}
 		return nil, nil, gitops.AsError(gitops.Unreachable, err)
 	}
+	end := func() {}
+	defer func() { end() }()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.link != nil && c.link.identity == a.identity() {
 		return c.link, c.source, nil
 	}
-	c.disconnect()
+	end = c.disconnect()
 	l, err := dial(a, c.Options)
 	if err != nil {
 		return nil, nil, gitops.AsError(gitops.Unreachable, err)

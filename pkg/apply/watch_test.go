@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -226,6 +227,44 @@ func TestAnInterruptedWatchIsNotBelieved(t *testing.T) {
 		return "", true
 	})
 	l.empty(d)
+}
+
+// TestEventsWhileDisconnecting: what a watch tells while the connection goes is dealt with, not waited for with the lock that it needs.
+func TestEventsWhileDisconnecting(t *testing.T) {
+	access := Access{Server: "https://one.test"}
+	c := New(Options{Access: func(context.Context) (Access, error) { return access, nil }, Watch: true})
+	for _, ends := range []struct {
+		by string
+		do func() error
+	}{
+		{"another way to the server", func() error {
+			access.Server = "https://two.test"
+			_, _, err := c.connect(t.Context())
+			return err
+		}},
+		{"close", func() error { c.Close(); return nil }},
+	} {
+		if _, _, err := c.connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		watch, told, ended := c.watch, make(chan struct{}), make(chan error, 1)
+		watch.running.Go(func() {
+			defer close(told)
+			<-watch.ctx.Done()
+			c.caughtUp(&stored{})
+			c.gone(&stored{})
+		})
+		go func() { ended <- ends.do() }()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("%s: %v", ends.by, err)
+			}
+			<-told
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the connection and its watch wait for each other", ends.by)
+		}
+	}
 }
 
 // Our own write is believed before the watch tells of it, and not longer.
