@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/eks-gitops/reconciler/internal/sim/ground"
 	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -77,7 +78,7 @@ func oursApply(ctx context.Context, a access, s set) (int, error) {
 				Ref: gitops.Ref{Domain: gitops.EKS, Kind: "ClusterConfig", Namespace: "bench", Name: "bench"}, Spec: gitops.Tree{"kind": "ClusterConfig"},
 			}},
 			Cause:  "bench",
-			Target: engine.Target{Infra: ground{}, Facts: ground{}, Objects: all, Redactor: gitops.Redactor{Key: []byte("bench")}},
+			Target: engine.Target{Infra: ground.Infra{}, Facts: ground.Infra{}, Objects: all, Redactor: gitops.Redactor{Key: []byte("bench")}},
 		})
 		if err == nil {
 			err = fmt.Errorf("the pass ends %s before all was accepted: %v", record.Outcome, record.Plan.Problems)
@@ -132,18 +133,3 @@ func (r rendered) Clusters(context.Context, gitops.Snapshot) ([]gitops.Cluster, 
 func (r rendered) Render(context.Context, gitops.Snapshot, gitops.Cluster, gitops.Facts) (gitops.Desired, error) {
 	return r.desired, nil
 }
-
-// ground is the infrastructure of a cluster that has none.
-type ground struct{}
-
-func (ground) Observe(context.Context, gitops.Desired, gitops.Inventory) (gitops.Observed, error) {
-	return gitops.Observed{}, nil
-}
-func (ground) Changed() <-chan struct{} { return nil }
-func (ground) Apply(_ context.Context, c plan.Change) error {
-	return gitops.Errorf(gitops.ApplyFailed, "there is no AWS here").On(c.Ref)
-}
-func (ground) Ready(context.Context, gitops.Ref) (gitops.Health, error) {
-	return gitops.Health{Status: gitops.Absent}, nil
-}
-func (ground) Facts(context.Context) (gitops.Facts, error) { return gitops.Facts{}, nil }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/eks-gitops/reconciler/internal/sim/ground"
 	"github.com/eks-gitops/reconciler/lab/controlplane"
 	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/engine"
@@ -30,7 +31,7 @@ type repository struct {
 	pass    int
 	engine  *engine.Engine
 	objects *apply.Cluster
-	ground  ground
+	ground  ground.Infra
 }
 
 const clusterFolder = "clusters/" + clusterName
@@ -69,7 +70,7 @@ func offline(t testing.TB, dns, version string) *repository {
 	}
 	r.write(t, clusterFolder+"/cluster.yaml", clusterConfig)
 	r.write(t, clusterFolder+"/reconcile.yaml", policy)
-	r.ground = ground{facts: facts(t, r.dir, dns, version)}
+	r.ground = ground.Infra{Known: facts(t, r.dir, dns, version)}
 	r.engine = engine.New(engine.Options{
 		Renderer: render.New(render.Options{}), Ledger: ledger.New(ledger.Memory(), ledger.Options{}), Sink: run.Sinks{}, Now: time.Now,
 		Checks: plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message},
@@ -159,7 +160,7 @@ func (r *repository) rendered(t testing.TB, overlay string) []gitops.Item {
 	if err != nil {
 		t.Fatal(err)
 	}
-	desired, err := r.engine.Renderer.Render(t.Context(), snapshot, clusters[0], r.ground.facts)
+	desired, err := r.engine.Renderer.Render(t.Context(), snapshot, clusters[0], r.ground.Known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,21 +175,6 @@ func (r *repository) rendered(t testing.TB, overlay string) []gitops.Item {
 	}
 	return items
 }
-
-// ground is the infrastructure of a cluster that has none: nothing to change, and facts as EKS would give them.
-type ground struct{ facts gitops.Facts }
-
-func (ground) Observe(context.Context, gitops.Desired, gitops.Inventory) (gitops.Observed, error) {
-	return gitops.Observed{}, nil
-}
-func (ground) Changed() <-chan struct{} { return nil }
-func (ground) Apply(_ context.Context, ch plan.Change) error {
-	return gitops.Errorf(gitops.ApplyFailed, "there is no AWS here").On(ch.Ref)
-}
-func (ground) Ready(context.Context, gitops.Ref) (gitops.Health, error) {
-	return gitops.Health{Status: gitops.Absent}, nil
-}
-func (g ground) Facts(context.Context) (gitops.Facts, error) { return g.facts, nil }
 
 // roleFact finds uses of role facts: data.role\.NAMESPACE\.SERVICEACCOUNT.
 var roleFact = regexp.MustCompile(`data\.role\\\.([a-z0-9-]+)\\\.([a-z0-9-]+)`)

@@ -47,7 +47,7 @@ func (a again) RoundTrip(r *http.Request) (*http.Response, error) {
 func repeatable(r *http.Request) bool {
 	query := r.URL.Query()
 	switch {
-	case query.Has("watch"), r.Body != nil && r.GetBody == nil:
+	case endless(r), r.Body != nil && r.GetBody == nil:
 		return false
 	case r.Method == http.MethodGet, query.Has("dryRun"):
 		return true

@@ -61,7 +61,7 @@ func (c *Cluster) personal(m manager) bool {
 func owning(w want) gitops.Tree {
 	spec := w.item.Spec
 	if w.kind.Group == "" && w.kind.Kind == "Secret" && spec["stringData"] != nil {
-		spec = w.prepared().payload
+		spec = payload(spec, w.kind, w.key.Namespace, w.set)
 	}
 	out, meta, labels := maps.Clone(spec), gitops.Tree{}, gitops.Tree{}
 	for _, field := range []string{"apiVersion", "kind", "status"} {

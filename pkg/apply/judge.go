@@ -335,9 +335,12 @@ func (c *Cluster) settlePass(p *pass) {
 	c.memo.only(p.wants)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sets, c.plans = map[string]parent{}, map[string]parent{}
-	for _, set := range p.parents {
+	c.sets, c.plans, c.idle = map[string]parent{}, map[string]parent{}, map[string]map[key]bool{}
+	for id, set := range p.parents {
 		c.sets[set.overlay] = set
+		if !p.asked[id] {
+			c.idle[set.overlay] = map[key]bool{}
+		}
 	}
 	plan := func(overlay string, k key) {
 		set, ok := c.plans[overlay]
@@ -353,6 +356,9 @@ func (c *Cluster) settlePass(p *pass) {
 	for k, seen := range p.live {
 		if set, ok := p.parents[seen.Labels[partOf]]; ok {
 			plan(set.overlay, k)
+			if members := c.idle[set.overlay]; members != nil {
+				members[k] = true
+			}
 		}
 	}
 	for _, set := range p.parents {
@@ -366,17 +372,6 @@ func (c *Cluster) settlePass(p *pass) {
 	for ref := range c.strays {
 		if _, booked := p.inv[ref]; !booked {
 			delete(c.strays, ref)
-		}
-	}
-	c.idle = map[string]map[key]bool{}
-	for id, set := range p.parents {
-		if !p.asked[id] {
-			c.idle[set.overlay] = map[key]bool{}
-		}
-	}
-	for k, seen := range p.live {
-		if members, ok := c.idle[p.parents[seen.Labels[partOf]].overlay]; ok {
-			members[k] = true
 		}
 	}
 }

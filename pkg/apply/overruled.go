@@ -17,11 +17,7 @@ import (
 // overruled lists the fields that are sent and that the server stores with another meaning: a mutating webhook or policy sets them, and
 // will do so every time. What is only written in another form (1000m as 1, 1h as 1h0m0s, an empty value left out) is none of that.
 func (c *Cluster) overruled(ctx context.Context, l *link, send, next gitops.Tree) []string {
-	sent, err := l.catalog.typed(ctx, send)
-	if err != nil {
-		return nil
-	}
-	stored, err := l.catalog.typed(ctx, next)
+	sent, stored, err := l.catalog.pair(ctx, send, next)
 	if err != nil {
 		return nil
 	}

@@ -97,11 +97,7 @@ func below(set *fieldpath.Set, p fieldpath.Path) *fieldpath.Set {
 // mergeLocally is what apply would yield as far as types tell: git's fields merged in, and those of ours that git no longer
 // has taken out. Nil when it cannot be told.
 func (c *Cluster) mergeLocally(ctx context.Context, l *link, send gitops.Tree, live *unstructured.Unstructured, managed []manager, same comparison) gitops.Tree {
-	current, err := l.catalog.typed(ctx, live.Object)
-	if err != nil {
-		return nil
-	}
-	desired, err := l.catalog.typed(ctx, send)
+	current, desired, err := l.catalog.pair(ctx, live.Object, send)
 	if err != nil {
 		return nil
 	}
@@ -129,11 +125,7 @@ func (c *Cluster) mergeLocally(ctx context.Context, l *link, send gitops.Tree, l
 
 // differing compares two objects; nil when they cannot be compared.
 func (c *Cluster) differing(ctx context.Context, l *link, a, b gitops.Tree) *typed.Comparison {
-	before, err := l.catalog.typed(ctx, a)
-	if err != nil {
-		return nil
-	}
-	after, err := l.catalog.typed(ctx, b)
+	before, after, err := l.catalog.pair(ctx, a, b)
 	if err != nil {
 		return nil
 	}

@@ -171,6 +171,14 @@ func (c *catalog) typed(ctx context.Context, t map[string]any) (*typed.TypedValu
 	return v, err
 }
 
+// pair gives two objects their types, to be merged or compared.
+func (c *catalog) pair(ctx context.Context, a, b map[string]any) (first, second *typed.TypedValue, err error) {
+	if first, err = c.typed(ctx, a); err == nil {
+		second, err = c.typed(ctx, b)
+	}
+	return first, second, err
+}
+
 // describes reports whether the types know the kind at all: an empty object of it can be typed.
 func (c *catalog) describes(types managedfields.TypeConverter, u *unstructured.Unstructured) bool {
 	empty := &unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind()}}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/eks-gitops/reconciler/internal/labbin"
 	"github.com/eks-gitops/reconciler/internal/sim/fault"
+	"github.com/eks-gitops/reconciler/internal/sim/ground"
 	"github.com/eks-gitops/reconciler/pkg/apply"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -104,7 +105,7 @@ func checks() plan.Checks {
 
 // target is the cluster as the engine reaches it: it has no infrastructure.
 func (p *process) target() engine.Target {
-	return engine.Target{Infra: nothing{}, Facts: nothing{}, Objects: p.objects, Redactor: gitops.Redactor{Key: []byte("test")}}
+	return engine.Target{Infra: ground.Infra{}, Facts: ground.Infra{}, Objects: p.objects, Redactor: gitops.Redactor{Key: []byte("test")}}
 }
 
 func (p *process) stop() {
@@ -140,21 +141,6 @@ func (p *process) passUntil(ctx context.Context, t testing.TB, snapshot gitops.S
 		Snapshot: snapshot, Cluster: clusters[0], Cause: "test", Preview: preview, Yield: waits, Target: p.target(),
 	})
 }
-
-// nothing is the infrastructure of a cluster that has none.
-type nothing struct{}
-
-func (nothing) Observe(context.Context, gitops.Desired, gitops.Inventory) (gitops.Observed, error) {
-	return gitops.Observed{}, nil
-}
-func (nothing) Changed() <-chan struct{} { return nil }
-func (nothing) Apply(_ context.Context, ch plan.Change) error {
-	return gitops.Errorf(gitops.ApplyFailed, "there is no AWS here").On(ch.Ref)
-}
-func (nothing) Ready(context.Context, gitops.Ref) (gitops.Health, error) {
-	return gitops.Health{Status: gitops.Absent}, nil
-}
-func (nothing) Facts(context.Context) (gitops.Facts, error) { return gitops.Facts{}, nil }
 
 func (s *site) at(t thing) dynamic.ResourceInterface {
 	group, version, resource := t.resource()

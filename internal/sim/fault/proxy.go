@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -103,11 +104,7 @@ func (p *Proxy) Decide(f Fate) {
 func (p *Proxy) Count() map[Effect]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := map[Effect]int{}
-	for e, n := range p.count {
-		out[e] = n
-	}
-	return out
+	return maps.Clone(p.count)
 }
 
 // Settle waits until no request but watches is under way.
