@@ -27,6 +27,7 @@ type flags struct {
 	verbose    bool
 	exitZero   bool
 	git        gitFlags
+	charts     chartFlags
 }
 
 // gitFlags name the files that credentials are read from, again whenever they change. Credentials are never flags:
@@ -34,6 +35,9 @@ type flags struct {
 type gitFlags struct {
 	username, passwordFile, tokenFile, sshKeyFile, knownHostsFile, caFile string
 }
+
+// chartFlags name the files that fetching Helm charts may need, read again for every fetch.
+type chartFlags struct{ loginFile, caFile string }
 
 func (f *flags) register(root *cobra.Command) {
 	p := root.PersistentFlags()
@@ -50,6 +54,8 @@ func (f *flags) register(root *cobra.Command) {
 	p.StringVar(&f.git.sshKeyFile, "git-ssh-key-file", "", "file with the private key")
 	p.StringVar(&f.git.knownHostsFile, "git-known-hosts-file", "", "file with the host keys of ssh servers (default: ~/.ssh/known_hosts)")
 	p.StringVar(&f.git.caFile, "git-ca-file", "", "file with further certificate authorities for https")
+	p.StringVar(&f.charts.loginFile, "chart-login-file", "", "file with logins of chart repositories, as docker's config.json")
+	p.StringVar(&f.charts.caFile, "chart-ca-file", "", "file with further certificate authorities of chart repositories")
 }
 
 // selecting adds --only to a command.

@@ -12,7 +12,6 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
-	"github.com/eks-gitops/reconciler/pkg/render"
 	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/source"
 )
@@ -51,7 +50,7 @@ func (a *app) connect(ctx context.Context, sink run.Sink) (*fleet, error) {
 		return nil, err
 	}
 	f.engine = engine.New(engine.Options{
-		Source: f.source, Renderer: render.New(render.Options{}), Ledger: books, Sink: sink, Connect: a.connector(keys),
+		Source: f.source, Renderer: a.openRenderer(), Ledger: books, Sink: sink, Connect: a.connector(keys),
 		Now: a.now, Checks: checks(), Log: a.log(), Jitter: rand.Float64, Interval: a.interval,
 	})
 	return f, nil

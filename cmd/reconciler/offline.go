@@ -23,7 +23,7 @@ func (a *app) renderCommand() *cobra.Command {
 	var overlay, facts string
 	c := &cobra.Command{
 		Use:   "render [CLUSTER-FOLDER...]",
-		Short: "Print the objects git wants, as YAML, offline",
+		Short: "Print the objects git wants, as YAML",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.render(c.Context(), args, overlay, facts)
 		},
@@ -89,8 +89,8 @@ func (f *fleet) knows(overlay string) error {
 func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [CLUSTER-FOLDER...]",
-		Short: "Check all files, offline",
-		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted.\nExit code: 0 all well, 2 not.",
+		Short: "Check all files",
+		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted but the repositories of Helm charts.\nExit code: 0 all well, 2 not.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.validate(c.Context(), args)
 		},

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/eks-gitops/reconciler/pkg/render"
+	"github.com/eks-gitops/reconciler/pkg/render/chart"
 	"github.com/eks-gitops/reconciler/pkg/source"
 )
 
@@ -16,13 +18,20 @@ func (a *app) openSource() (source.Source, error) {
 		return nil, err
 	}
 	return source.Open(source.Options{
-		Location: location, Rev: a.rev, Interval: a.poll, Jitter: rand.Float64, Cache: a.cacheFolder(),
+		Location: location, Rev: a.rev, Interval: a.poll, Jitter: rand.Float64, Cache: a.cacheFolder("git"),
 		Credentials: a.credentials(), Proxy: http.ProxyFromEnvironment, Log: a.log(),
 	})
 }
 
-// cacheFolder keeps fetched objects across restarts (XDG Base Directory Specification); without a home they stay in memory.
-func (a *app) cacheFolder() string {
+// openRenderer wires the renderer, which fetches the Helm charts that are not in the repository.
+func (a *app) openRenderer() *render.Renderer {
+	return render.New(render.Options{Charts: chart.Options{
+		Cache: a.cacheFolder("charts"), LoginFile: a.charts.loginFile, CAFile: a.charts.caFile, Proxy: http.ProxyFromEnvironment, Now: a.now,
+	}})
+}
+
+// cacheFolder keeps what was fetched across restarts (XDG Base Directory Specification); without a home it stays in memory.
+func (a *app) cacheFolder(what string) string {
 	dir := a.getenv("XDG_CACHE_HOME")
 	if dir == "" && a.getenv("HOME") != "" {
 		dir = filepath.Join(a.getenv("HOME"), ".cache")
@@ -30,7 +39,7 @@ func (a *app) cacheFolder() string {
 	if dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, "reconciler", "git")
+	return filepath.Join(dir, "reconciler", what)
 }
 
 // credentials are files, which are read again whenever they change, and the ssh agent of the session.

@@ -81,6 +81,8 @@ var owners = map[string]string{
 	"github.com/go-git/go-git/":       "pkg/source",
 	"github.com/fsnotify/fsnotify":    "pkg/source",
 	"sigs.k8s.io/kustomize/":          "pkg/render",
+	"helm.sh/helm/":                   "pkg/render/chart",
+	"oras.land/oras-go/":              "pkg/render/chart",
 	"k8s.io/client-go":                "pkg/apply",
 	"github.com/fluxcd/cli-utils":     "pkg/apply",
 	"github.com/google/cel-go/":       "pkg/apply",

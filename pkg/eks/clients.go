@@ -20,26 +20,26 @@ import (
 // clients are the AWS services of one region under one identity.
 type clients struct {
 	config aws.Config
-	eks    *eks.Client
-	cfn    *cloudformation.Client
-	ec2    *ec2.Client
-	iam    *iam.Client
-	asg    *autoscaling.Client
-	logs   *cloudwatchlogs.Client
-	ssm    *ssm.Client
+	eks    eksService
+	cfn    cfnService
+	ec2    ec2Service
+	iam    iamService
+	asg    asgService
+	logs   logsService
+	ssm    ssmService
 	sts    *sts.Client
 }
 
 func newClients(cfg aws.Config) *clients {
 	return &clients{
 		config: cfg,
-		eks:    eks.NewFromConfig(cfg),
-		cfn:    cloudformation.NewFromConfig(cfg),
-		ec2:    ec2.NewFromConfig(cfg),
-		iam:    iam.NewFromConfig(cfg),
-		asg:    autoscaling.NewFromConfig(cfg),
-		logs:   cloudwatchlogs.NewFromConfig(cfg),
-		ssm:    ssm.NewFromConfig(cfg),
+		eks:    eksService{client: hide(eks.NewFromConfig(cfg))},
+		cfn:    cfnService{client: hide(cloudformation.NewFromConfig(cfg))},
+		ec2:    ec2Service{client: hide(ec2.NewFromConfig(cfg))},
+		iam:    iamService{client: hide(iam.NewFromConfig(cfg))},
+		asg:    asgService{client: hide(autoscaling.NewFromConfig(cfg))},
+		logs:   logsService{client: hide(cloudwatchlogs.NewFromConfig(cfg))},
+		ssm:    ssmService{client: hide(ssm.NewFromConfig(cfg))},
 		sts:    sts.NewFromConfig(cfg),
 	}
 }

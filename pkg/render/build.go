@@ -16,6 +16,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/render/chart"
 )
 
 // builder renders one overlay once.
@@ -29,6 +30,10 @@ type builder struct {
 	survey  *survey
 	// before is the last render of the same overlay, if there was one.
 	before *rendered
+	// charts are what the charts of each kustomization came to, by its folder.
+	charts map[string]*inflated
+	// pull fetches a chart that is not in the repository.
+	pull func(chart.Source) ([]byte, *gitops.Error)
 	// configOnly wants ClusterConfigs and nothing else, instead of objects and no ClusterConfig.
 	configOnly bool
 }
@@ -63,6 +68,9 @@ func (b *builder) build() (out *rendered) {
 	}
 	for _, l := range b.survey.layers {
 		l.patches = b.patchesOf(l)
+	}
+	if out.problems = b.inflate(out); len(out.problems) > 0 {
+		return out
 	}
 	out.facts, out.all = b.survey.facts.used(b.facts), b.survey.facts.all
 	if out.problems = b.survey.facts.undeclared(b.cluster, b.facts); len(out.problems) > 0 {
@@ -100,6 +108,14 @@ func (b *builder) run() (resmap.ResMap, error) {
 		return nil, err
 	}
 	virtual := map[string][]byte{}
+	for _, l := range b.survey.layers {
+		if err := b.putCharts(l, virtual); err != nil {
+			return nil, err
+		}
+	}
+	if changed, ok := virtual[top.file]; ok {
+		body = changed
+	}
 	var added []string
 	if len(b.survey.facts.keys) > 0 || b.survey.facts.all {
 		if virtual[path.Join(top.folder, virtualFacts)], err = b.survey.facts.configMap(b.facts); err != nil {
@@ -107,7 +123,7 @@ func (b *builder) run() (resmap.ResMap, error) {
 		}
 		added = []string{virtualFacts}
 	}
-	if virtual[top.file], err = withAdditions(body, added); err != nil {
+	if virtual[top.file], err = withAdditions(body, added, nil); err != nil {
 		return nil, err
 	}
 	b.view.virtual = virtual
@@ -130,41 +146,68 @@ func kustomize(v *view, folder string) (resmap.ResMap, error) {
 	}).Run(v, "/"+folder)
 }
 
-// withAdditions puts resources and the wish for origin annotations into a kustomization.
-func withAdditions(body []byte, resources []string) ([]byte, error) {
+// kustomizationFields are the fields of a kustomization, as they are written.
+type kustomizationFields map[string]json.RawMessage
+
+func fieldsOf(body []byte) (kustomizationFields, error) {
 	asJSON, err := sigsyaml.YAMLToJSON(body)
 	if err != nil {
 		return nil, err
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(asJSON, &fields); err != nil {
+	var fields kustomizationFields
+	return fields, json.Unmarshal(asJSON, &fields)
+}
+
+// key finds a field. Kustomize reads keys in any case.
+func (f kustomizationFields) key(field string) string {
+	for have := range f {
+		if strings.EqualFold(have, field) {
+			return have
+		}
+	}
+	return field
+}
+
+// insert puts an entry into a list, unless it is there.
+func (f kustomizationFields) insert(field, entry string, first bool) error {
+	key := f.key(field)
+	var list []string
+	if raw, ok := f[key]; ok {
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return err
+		}
+	}
+	switch {
+	case slices.Contains(list, entry):
+	case first:
+		list = append([]string{entry}, list...)
+	default:
+		list = append(list, entry)
+	}
+	var err error
+	f[key], err = json.Marshal(list)
+	return err
+}
+
+// withAdditions puts resources and the wish for origin annotations into a kustomization; only, if not nil, takes the place of the
+// resources it has.
+func withAdditions(body []byte, resources, only []string) ([]byte, error) {
+	fields, err := fieldsOf(body)
+	if err != nil {
 		return nil, err
 	}
-	for field, values := range map[string][]string{"resources": resources, "buildMetadata": {types.OriginAnnotations}} {
-		key := field
-		for have := range fields {
-			// Kustomize reads keys in any case.
-			if strings.EqualFold(have, field) {
-				key = have
-			}
-		}
-		var list []string
-		if raw, ok := fields[key]; ok {
-			if err := json.Unmarshal(raw, &list); err != nil {
-				return nil, err
-			}
-		}
-		for _, v := range values {
-			if !slices.Contains(list, v) {
-				list = append(list, v)
-			}
-		}
-		if len(list) == 0 {
-			continue
-		}
-		if fields[key], err = json.Marshal(list); err != nil {
+	if only != nil {
+		if fields[fields.key("resources")], err = json.Marshal(only); err != nil {
 			return nil, err
 		}
+	}
+	for _, r := range resources {
+		if err := fields.insert("resources", r, false); err != nil {
+			return nil, err
+		}
+	}
+	if err := fields.insert("buildMetadata", types.OriginAnnotations, false); err != nil {
+		return nil, err
 	}
 	return json.Marshal(fields)
 }
@@ -180,8 +223,12 @@ func (b *builder) items(resources resmap.ResMap) ([]gitops.Item, []*gitops.Error
 		if err != nil {
 			from = nil
 		}
-		if !keep {
-			if err := r.SetOrigin(nil); err != nil {
+		shown := b.generatedByChart(from)
+		if !keep || shown != nil {
+			if !keep {
+				shown = nil
+			}
+			if err := r.SetOrigin(shown); err != nil {
 				return nil, []*gitops.Error{gitops.Errorf(gitops.RenderFailed, "rendering %s: %w", b.folder, err)}
 			}
 		}

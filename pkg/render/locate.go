@@ -72,14 +72,14 @@ func (l *locator) builder(overlay string) *builder {
 	}
 	b := &builder{view: newView(l.files), folder: path.Join(l.cluster.Folder, overlay), overlay: overlay, cluster: l.cluster}
 	b.survey = newSurvey(b.view)
-	for i, o := range l.cluster.Overlays {
-		if o == overlay {
-			b.survey.before = l.results[i].files
-		}
-	}
+	result := l.results[slices.Index(l.cluster.Overlays, overlay)]
+	b.survey.before = result.files
 	b.survey.kustomization(b.folder, gitops.Position{File: b.folder}, nil, false)
 	for _, layer := range b.survey.layers {
 		layer.patches = b.patchesOf(layer)
+		for _, template := range result.templates[layer.folder] {
+			layer.gathers(template)
+		}
 	}
 	if len(b.survey.problems) > 0 {
 		b = nil

@@ -37,14 +37,8 @@ func withoutUser(p string) string {
 	return regexp.MustCompile(`(://)[^/@]*@`).ReplaceAllString(p, "$1")
 }
 
-// helmKeys are the fields of a kustomization that run Helm.
+// helmKeys are the fields of a kustomization that are about Helm charts.
 func helmKeys() []string { return []string{"helmCharts", "helmGlobals", "helmChartInflationGenerator"} }
-
-func refuseHelm(at gitops.Position) *gitops.Error {
-	e := problem(gitops.PluginRefused, at.File, at.Line, "Helm charts are not rendered: that would run a program and download charts")
-	e.Try = "helm template ... > chart.yaml, commit it, and list it as a resource"
-	return e
-}
 
 // plugin checks the configuration of a generator, transformer or validator: only kustomize's own may run.
 // reached says that it sees what the overlay gathers, and so the facts.
@@ -53,7 +47,9 @@ func (s *survey) plugin(n *yaml.Node, folder, file string, reached bool) {
 	kind := text(n, "kind")
 	switch {
 	case kind == "HelmChartInflationGenerator":
-		s.fail(refuseHelm(at))
+		e := problem(gitops.PluginRefused, at.File, at.Line, "charts are rendered from the helmCharts of a kustomization, not from generators")
+		e.Try = "list the chart in helmCharts"
+		s.fail(e)
 		return
 	case text(n, "apiVersion") != "builtin":
 		e := problem(gitops.PluginRefused, at.File, at.Line, "%s %s is a plugin; only kustomize's own generators and transformers (apiVersion: builtin) may run", text(n, "apiVersion"), kind)

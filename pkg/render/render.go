@@ -10,12 +10,15 @@ import (
 	"sync"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/render/chart"
 )
 
 // Options tune a Renderer; the zero value is right.
 type Options struct {
 	// Concurrency bounds the overlays rendered at once; zero means GOMAXPROCS.
 	Concurrency int
+	// Charts says how Helm charts of other repositories are fetched.
+	Charts chart.Options
 }
 
 // Renderer implements engine.Renderer. It remembers the last render of every overlay with all that it depended on. It is safe
@@ -28,6 +31,7 @@ type Renderer struct {
 	portion int
 	// schema guards kustomize's OpenAPI schema, which is one per process: an overlay that brings its own renders alone.
 	schema sync.RWMutex
+	puller *chart.Puller
 
 	mu       sync.Mutex
 	rendered map[string]*rendered
@@ -54,6 +58,12 @@ type rendered struct {
 	files map[string]resourceFile
 	// parts are the items of an overlay that was built in parts, by what each part depends on.
 	parts map[gitops.Digest][]gitops.Item
+	// templates are those of Helm charts that made objects, by the folder of the kustomization that has the charts; nil when there are
+	// none. They depend on kubernetes, the version of the cluster.
+	templates  map[string][]string
+	kubernetes string
+	// retry says that a chart could not be fetched: the next render tries again.
+	retry bool
 }
 
 // New makes a Renderer.
@@ -61,7 +71,10 @@ func New(o Options) *Renderer {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	return &Renderer{slots: make(chan struct{}, o.Concurrency), portion: 50, rendered: map[string]*rendered{}, seen: map[string]string{}, assembled: map[string]assembly{}}
+	return &Renderer{
+		slots: make(chan struct{}, o.Concurrency), portion: 50, puller: chart.NewPuller(o.Charts),
+		rendered: map[string]*rendered{}, seen: map[string]string{}, assembled: map[string]assembly{},
+	}
 }
 
 // Render implements engine.Renderer. What it gives is shared with later renders and must not be changed.
@@ -122,14 +135,14 @@ func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Clus
 	known, seen := r.rendered[folder], r.seen[folder]
 	r.mu.Unlock()
 	now := s.Revision.Hash
-	if known != nil && known.holds(facts) && (now != "" && now == seen || same(s.Files, known.asked)) {
+	if known != nil && known.holds(c, facts) && (now != "" && now == seen || same(s.Files, known.asked)) {
 		r.mu.Lock()
 		r.seen[folder] = now
 		r.mu.Unlock()
 		return known
 	}
-	b := &builder{Renderer: r, view: newView(s.Files), folder: folder, overlay: overlay, cluster: c, facts: facts}
-	b.before = known
+	b := &builder{Renderer: r, view: newView(s.Files), folder: folder, overlay: overlay, cluster: c, facts: facts, before: known}
+	b.pull = func(from chart.Source) ([]byte, *gitops.Error) { return r.puller.Pull(ctx, from) }
 	result := b.build()
 	if known != nil && result.parts == nil && len(result.problems) > 0 {
 		// What is broken now is mended next: what was good so far will be wanted again.
@@ -141,8 +154,11 @@ func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Clus
 	return result
 }
 
-// holds reports whether the facts are those that were asked for.
-func (k *rendered) holds(facts gitops.Facts) bool {
+// holds reports whether the cluster and the facts are those that were asked for.
+func (k *rendered) holds(c gitops.Cluster, facts gitops.Facts) bool {
+	if k.retry || k.templates != nil && k.kubernetes != kubernetesOf(c) {
+		return false
+	}
 	if k.all && !maps.Equal(k.facts, facts) {
 		return false
 	}

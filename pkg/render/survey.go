@@ -125,6 +125,7 @@ func (s *survey) kustomization(folder string, from gitops.Position, parent *laye
 	s.visiting = append(s.visiting, folder)
 	defer func() { s.visiting = s.visiting[:len(s.visiting)-1] }()
 	s.refusals(l)
+	s.charts(l)
 	s.resources(l)
 	s.operators(l)
 	s.generators(l)
@@ -222,11 +223,6 @@ func keyNamed(n *yaml.Node, key string) *yaml.Node {
 
 // refusals checks what a kustomization says itself.
 func (s *survey) refusals(l *layer) {
-	for _, key := range helmKeys() {
-		if k, _ := child(l.root, key); k != nil {
-			s.fail(refuseHelm(gitops.Position{File: l.file, Line: k.Line}))
-		}
-	}
 	if _, v := child(l.root, "openapi"); v != nil {
 		s.schema = true
 		if _, p := child(v, "path"); p != nil {

@@ -157,6 +157,12 @@ func (s *survey) computed(l *layer, n *yaml.Node, folder string) {
 	if len(inner.problems) > 0 {
 		return
 	}
+	for _, layer := range inner.layers {
+		if len(layer.spec.HelmCharts) > 0 {
+			s.fail(problem(gitops.PluginRefused, layer.file, 0, "charts make objects, not configurations of plugins"))
+			return
+		}
+	}
 	out, err := kustomize(s.view, folder)
 	if err != nil {
 		s.fail(problem(gitops.RenderFailed, l.file, n.Line, "rendering %s: %s", n.Value, safeMessage(err, nil)))

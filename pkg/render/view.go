@@ -129,14 +129,27 @@ func (v *view) ReadFile(p string) ([]byte, error) {
 	return fs.ReadFile(v.files, name(p))
 }
 
+// folderOfVirtual reports whether virtual files are in a folder that is only there for them.
+func (v *view) folderOfVirtual(at string) bool {
+	for file := range v.virtual {
+		if path.Dir(file) == at {
+			return strings.HasPrefix(v.ask(askKind, at), "!")
+		}
+	}
+	return false
+}
+
 // IsDir implements filesys.FileSystem.
 func (v *view) IsDir(p string) bool {
+	if v.folderOfVirtual(name(p)) {
+		return true
+	}
 	return v.ask(askKind, name(p)) == fs.ModeDir.String()
 }
 
 // Exists implements filesys.FileSystem.
 func (v *view) Exists(p string) bool {
-	if _, ok := v.virtual[name(p)]; ok {
+	if _, ok := v.virtual[name(p)]; ok || v.folderOfVirtual(name(p)) {
 		return true
 	}
 	return !strings.HasPrefix(v.ask(askKind, name(p)), "!")
@@ -148,6 +161,10 @@ func (v *view) CleanedAbs(p string) (filesys.ConfirmedDir, string, error) {
 	if _, ok := v.virtual[at]; ok {
 		dir, _, err := v.CleanedAbs(path.Dir(at))
 		return dir, path.Base(at), err
+	}
+	if v.folderOfVirtual(at) {
+		dir, _, err := v.CleanedAbs(path.Dir(at))
+		return filesys.ConfirmedDir(path.Join(dir.String(), path.Base(at))), "", err
 	}
 	v.ask(askReal, at)
 	v.ask(askKind, at)
