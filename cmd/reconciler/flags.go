@@ -26,6 +26,7 @@ type flags struct {
 	ledger     string
 	verbose    bool
 	exitZero   bool
+	ageKeys    []string
 	git        gitFlags
 	charts     chartFlags
 }
@@ -48,6 +49,7 @@ func (f *flags) register(root *cobra.Command) {
 	p.StringVar(&f.ledger, "ledger", "", "where inventory and history are: file:DIR, memory or kubernetes[:NAMESPACE] (default: file:$XDG_STATE_HOME/reconciler)")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "show every edit, and what the tool does")
 	p.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 instead of 1 when something is left to do")
+	p.StringSliceVar(&f.ageKeys, "age-key-file", nil, "file with age identities for files encrypted with SOPS, or a folder of such files (also: $SOPS_AGE_KEY_FILE, $SOPS_AGE_KEY)")
 	p.StringVar(&f.git.username, "git-username", "", "user of the repository")
 	p.StringVar(&f.git.passwordFile, "git-password-file", "", "file with the password")
 	p.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a bearer token")

@@ -21,19 +21,23 @@ import (
 
 func (a *app) renderCommand() *cobra.Command {
 	var overlay, facts string
+	var reveal bool
 	c := &cobra.Command{
 		Use:   "render [CLUSTER-FOLDER...]",
 		Short: "Print the objects git wants, as YAML",
+		Long: "Render the overlays of each cluster and print their objects. Values out of files that are encrypted with SOPS are printed as\n" +
+			render.Concealed + ", unless --reveal is given; the files are opened in any case. Nothing is contacted but the repositories of Helm\ncharts, and AWS KMS for files that are encrypted with its keys.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.render(c.Context(), args, overlay, facts)
+			return a.render(c.Context(), args, overlay, facts, reveal)
 		},
 	}
 	c.Flags().StringVar(&overlay, "overlay", "", "only this overlay, for example addons/external-dns")
+	c.Flags().BoolVar(&reveal, "reveal", false, "print decrypted values")
 	c.Flags().StringVar(&facts, "facts", "", "YAML file with facts of the infrastructure (default: they are not known, and shown so)")
 	return c
 }
 
-func (a *app) render(ctx context.Context, args []string, overlay, factsFile string) error {
+func (a *app) render(ctx context.Context, args []string, overlay, factsFile string, reveal bool) error {
 	facts := gitops.Facts{}
 	if factsFile != "" {
 		body, err := os.ReadFile(factsFile)
@@ -61,6 +65,9 @@ func (a *app) render(ctx context.Context, args []string, overlay, factsFile stri
 			continue
 		}
 		trouble = append(trouble, asErrors(desired.Problems)...)
+		if !reveal {
+			desired = render.Conceal(desired)
+		}
 		body, err := render.YAML(desired, overlay)
 		if err != nil {
 			return err
@@ -90,7 +97,7 @@ func (a *app) validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [CLUSTER-FOLDER...]",
 		Short: "Check all files",
-		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted but the repositories of Helm charts.\nExit code: 0 all well, 2 not.",
+		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted but the repositories of Helm charts.\nEncrypted files are checked without their keys: placeholders stand for their values.\nExit code: 0 all well, 2 not.",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.validate(c.Context(), args)
 		},
@@ -98,21 +105,37 @@ func (a *app) validateCommand() *cobra.Command {
 }
 
 func (a *app) validate(ctx context.Context, args []string) error {
+	a.sealed = true
 	f, err := a.open(ctx, run.Sinks{}, args)
 	if err != nil {
 		return err
 	}
 	var all []error
 	for _, cluster := range f.clusters {
-		trouble := a.check(ctx, f, cluster)
+		trouble, unchecked := unsealed(a.check(ctx, f, cluster))
 		all = append(all, trouble...)
 		if len(trouble) == 0 {
 			fmt.Fprintf(a.stdout, "✔ %s  cluster %s, %s\n", cluster.Folder, cluster.Name, view.Count(len(cluster.Overlays), "overlay"))
 		} else {
 			fmt.Fprintf(a.stdout, "✗ %s  %s\n", cluster.Folder, view.Count(len(trouble), "problem"))
 		}
+		for _, p := range unchecked {
+			fmt.Fprintf(a.stdout, "  not checked: overlay %s: %s: %s\n", p.From.Overlay, p.From.Position, p.Message())
+		}
 	}
 	return errors.Join(all...)
+}
+
+// unsealed tells what is wrong from what cannot be known without a key.
+func unsealed(trouble []error) (wrong []error, unknown []*gitops.Error) {
+	for _, err := range trouble {
+		if p, ok := errors.AsType[*gitops.Error](err); ok && errors.Is(err, render.ErrSealed) {
+			unknown = append(unknown, p)
+		} else {
+			wrong = append(wrong, err)
+		}
+	}
+	return wrong, unknown
 }
 
 // check is everything that can be known about a cluster from its files.

@@ -23,11 +23,14 @@ func (a *app) openSource() (source.Source, error) {
 	})
 }
 
-// openRenderer wires the renderer, which fetches the Helm charts that are not in the repository.
+// openRenderer wires the renderer, which fetches the Helm charts that are not in the repository and opens encrypted files.
 func (a *app) openRenderer() *render.Renderer {
-	return render.New(render.Options{Charts: chart.Options{
-		Cache: a.cacheFolder("charts"), LoginFile: a.charts.loginFile, CAFile: a.charts.caFile, Proxy: http.ProxyFromEnvironment, Now: a.now,
-	}})
+	return render.New(render.Options{
+		Keys: a.decryption(), Sealed: a.sealed,
+		Charts: chart.Options{
+			Cache: a.cacheFolder("charts"), LoginFile: a.charts.loginFile, CAFile: a.charts.caFile, Proxy: http.ProxyFromEnvironment, Now: a.now,
+		},
+	})
 }
 
 // cacheFolder keeps what was fetched across restarts (XDG Base Directory Specification); without a home it stays in memory.

@@ -37,6 +37,8 @@ type app struct {
 	watching bool
 	// ending plans the end of clusters: teardown does.
 	ending bool
+	// sealed opens no encrypted file: validate does not.
+	sealed bool
 }
 
 // exit is an error that only carries an exit code: what there is to say was said on stdout.

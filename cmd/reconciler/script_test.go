@@ -6,11 +6,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/eks-gitops/reconciler/internal/labbin"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reconciler": main})
+	testscript.Main(planes{m}, map[string]func(){"reconciler": main})
 }
+
+// planes ends the control plane that a test may have started.
+type planes struct{ *testing.M }
+
+func (p planes) Run() int { return labbin.Main(p.M) }
 
 // TestScripts runs the binary as people do. Nothing in these scripts reaches a cluster; the end-to-end tests of the lab do.
 func TestScripts(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
@@ -23,14 +24,7 @@ import (
 // tells where it is.
 func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
 	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
-		// The SDK logs to stderr by itself, past every format; what matters comes back as an error.
-		// Nor does it ever give up on a server that accepts and does not answer.
-		patient := awshttp.NewBuildableClient().WithTimeout(awsTimeout).WithDialerOptions(func(d *net.Dialer) { d.Timeout = awsTimeout / 3 })
-		options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithHTTPClient(patient)}
-		if region := gitops.StringAt(c.Config.Spec, "metadata", "region"); region != "" {
-			options = append(options, config.WithRegion(region))
-		}
-		cfg, err := config.LoadDefaultConfig(ctx, options...)
+		cfg, err := awsConfig(ctx, gitops.StringAt(c.Config.Spec, "metadata", "region"))
 		if err != nil {
 			e := gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration of cluster %s: %w", c.Name, err)
 			e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
@@ -50,6 +44,18 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: objects.Close,
 		}, nil
 	}
+}
+
+// awsConfig is this process's identity in a region; "" is the one that the environment names.
+func awsConfig(ctx context.Context, region string) (aws.Config, error) {
+	// The SDK logs to stderr by itself, past every format; what matters comes back as an error.
+	// Nor does it ever give up on a server that accepts and does not answer.
+	patient := awshttp.NewBuildableClient().WithTimeout(awsTimeout).WithDialerOptions(func(d *net.Dialer) { d.Timeout = awsTimeout / 3 })
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{}), config.WithHTTPClient(patient)}
+	if region != "" {
+		options = append(options, config.WithRegion(region))
+	}
+	return config.LoadDefaultConfig(ctx, options...)
 }
 
 // awsTimeout bounds one request to AWS; answers take seconds at most.

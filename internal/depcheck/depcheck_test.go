@@ -83,6 +83,7 @@ var owners = map[string]string{
 	"sigs.k8s.io/kustomize/":          "pkg/render",
 	"helm.sh/helm/":                   "pkg/render/chart",
 	"oras.land/oras-go/":              "pkg/render/chart",
+	"filippo.io/age":                  "pkg/render/sops",
 	"k8s.io/client-go":                "pkg/apply",
 	"github.com/fluxcd/cli-utils":     "pkg/apply",
 	"github.com/google/cel-go/":       "pkg/apply",

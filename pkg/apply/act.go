@@ -58,7 +58,7 @@ func (c *Cluster) wanted(ctx context.Context, l *link, ch plan.Change) (want, *g
 	if !ok {
 		return want{}, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s", gvk.Kind, gvk.GroupVersion())
 	}
-	w := want{ref: ch.Ref, item: gitops.Item{Ref: ch.Ref, Spec: ch.Spec, From: ch.From}, kind: k, key: key{gvk.GroupKind(), "", ch.Ref.Name}}
+	w := want{ref: ch.Ref, item: gitops.Item{Ref: ch.Ref, Spec: ch.Spec, From: ch.From}, kind: k, key: key{gvk.GroupKind(), "", ch.Ref.Name}, hidden: len(ch.Secrets) > 0}
 	if k.Namespaced {
 		w.key.Namespace = ch.Ref.Namespace
 	}
@@ -77,7 +77,7 @@ func (c *Cluster) put(ctx context.Context, l *link, ch plan.Change) *gitops.Erro
 	}
 	live, err := l.get(ctx, w.kind, w.key)
 	if err != nil {
-		return failure(err, gitops.ApplyFailed, secrets(w.payload, nil))
+		return failure(err, gitops.ApplyFailed, w.secrets(nil))
 	}
 	if e := c.mayPut(ch, w, live); e != nil {
 		return e
@@ -143,13 +143,13 @@ func allowed(ch plan.Change, d decision) *gitops.Error {
 func (c *Cluster) send(ctx context.Context, l *link, w want, live *unstructured.Unstructured, d decision) *gitops.Error {
 	if d.takeover != nil {
 		if err := c.takeOver(ctx, l, w, live, d); err != nil {
-			return failure(err, gitops.ApplyFailed, secrets(w.payload, live))
+			return failure(err, gitops.ApplyFailed, w.secrets(live))
 		}
 	}
 	force := d.force || d.takeover != nil
 	after, err := l.patch(ctx, w, d.send, force, false)
 	if err != nil {
-		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, secrets(w.payload, live))
+		return failure(l.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyFailed, w.secrets(live))
 	}
 	c.remember(w.key, after)
 	c.passes(w)
@@ -167,7 +167,7 @@ func (c *Cluster) fill(ctx context.Context, l *link, w want, after *unstructured
 		return nil //nolint:nilerr // what cannot be typed is for the next look
 	}
 	if after, err = l.patch(ctx, w, d.send, force, false); err != nil {
-		return failure(l.judge(ctx, err, w.kind, w.key, "patch"), gitops.ApplyFailed, secrets(w.payload, after))
+		return failure(l.judge(ctx, err, w.kind, w.key, "patch"), gitops.ApplyFailed, w.secrets(after))
 	}
 	c.remember(w.key, after)
 	return nil
@@ -280,7 +280,7 @@ func (c *Cluster) replace(ctx context.Context, l *link, ch plan.Change) *gitops.
 	}
 	live, err := l.get(ctx, w.kind, w.key)
 	if err != nil {
-		return failure(err, gitops.ApplyFailed, secrets(w.payload, nil))
+		return failure(err, gitops.ApplyFailed, w.secrets(nil))
 	}
 	planned := gitops.StringAt(ch.Live, "metadata", "uid")
 	if live == nil || planned == "" || string(live.GetUID()) != planned {

@@ -58,7 +58,7 @@ func (c *Cluster) decide(ctx context.Context, p *pass, w want, live *unstructure
 	}
 	d, live, err := c.ask(ctx, p, w, live)
 	if err != nil {
-		d = decision{err: failure(err, gitops.ObserveFailed, secrets(w.payload, live))}
+		d = decision{err: failure(err, gitops.ObserveFailed, w.secrets(live))}
 	}
 	if d.err == nil && !d.predicted {
 		c.memo.keep(w, live, types, d)
@@ -119,7 +119,7 @@ func (c *Cluster) decideCreate(ctx context.Context, p *pass, w want, same compar
 			d.next, d.predicted, d.needs = bare(w.payload, false), true, needs
 			return d
 		}
-		d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(nil)...), gitops.ApplyInvalid, secrets(w.payload, nil))
+		d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(nil)...), gitops.ApplyInvalid, w.secrets(nil))
 		return d
 	}
 	d.unsure = next.GetResourceVersion() != "" // what a dry run would create has none
@@ -180,7 +180,7 @@ func (c *Cluster) refused(ctx context.Context, p *pass, w want, live *unstructur
 			return d
 		}
 	}
-	d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyInvalid, secrets(w.payload, live))
+	d.err = failure(p.link.judge(ctx, err, w.kind, w.key, verbs(live)...), gitops.ApplyInvalid, w.secrets(live))
 	return d
 }
 

@@ -23,7 +23,7 @@ import (
 // scrubber takes values out of what the server says. The server's words may repeat any value of the object (Argo
 // CVE-2025-23216: an invalid Secret was shown by its own error message).
 type scrubber struct {
-	// mute says that nothing of the server's free text may be shown: the object is a Secret.
+	// mute says that nothing of the server's free text may be shown: the object is a Secret, or holds one.
 	mute   bool
 	values []string
 }
@@ -31,6 +31,14 @@ type scrubber struct {
 // shortest is the length from which a value is taken out of texts; shorter ones are words, numbers and the like, and would
 // take the sense out of every message. Values in quotes or in known positions go whatever their length.
 const shortest = 6
+
+// secrets makes the scrubber of what is wanted and its live state. Of an object with values out of an encrypted file nothing is
+// told that the server says: short values, and what was made of values, cannot be found in texts.
+func (w want) secrets(live *unstructured.Unstructured) scrubber {
+	s := secrets(w.payload, live)
+	s.mute = s.mute || w.hidden
+	return s
+}
 
 // secrets makes the scrubber of an object that was sent and its live state.
 func secrets(payload gitops.Tree, live *unstructured.Unstructured) scrubber {

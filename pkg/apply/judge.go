@@ -86,7 +86,7 @@ func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstruct
 	found, err := p.link.get(ctx, w.kind, w.key)
 	switch {
 	case err != nil:
-		p.fail(w.item, failure(err, gitops.ObserveFailed, secrets(w.payload, nil)))
+		p.fail(w.item, failure(err, gitops.ObserveFailed, w.secrets(nil)))
 	case found != nil:
 		return found, false
 	case finished:

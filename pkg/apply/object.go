@@ -37,6 +37,8 @@ type want struct {
 	// payload is what apply sends: the item's content and the label of its set. Like its digest, it is there once it is prepared.
 	payload gitops.Tree
 	digest  gitops.Digest
+	// hidden says that it has, or had, values out of an encrypted file.
+	hidden bool
 }
 
 // prepared is w with what is to be sent.

@@ -179,6 +179,7 @@ func (p *pass) accept(items []gitops.Item) {
 			}
 		}
 		w := want{ref: item.Ref, item: item, kind: k, key: key{gvk.GroupKind(), "", item.Ref.Name}}
+		w.hidden = len(item.From.Secrets)+len(p.inv[item.Ref].Secrets) > 0
 		if k.Namespaced {
 			w.key.Namespace = item.Ref.Namespace
 		}

@@ -3,22 +3,25 @@ package engine
 import (
 	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
-// withDeletes is the inventory with everything that is about to be deleted in it, so that a crash in the middle of a
-// deletion leaves it on the books (law 5).
-func withDeletes(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
+// ahead is the inventory with what must not be forgotten when a run does not end: everything that is about to be deleted is on
+// the books (law 5), and fields that are about to get secrets are known to hold them.
+func ahead(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
 	out := clone(inv)
 	for _, c := range p.Changes {
-		if c.Action != plan.Delete {
-			continue
-		}
-		if _, ok := out[c.Ref]; !ok {
+		have, booked := out[c.Ref]
+		switch {
+		case c.Action == plan.Delete && !booked:
 			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay}
+		case booked && c.Applies() && len(c.From.Secrets) > 0:
+			have.Secrets = union(have.Secrets, c.From.Secrets)
+			out[c.Ref] = have
 		}
 	}
 	return out
@@ -26,7 +29,7 @@ func withDeletes(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
 
 // settle is the inventory after a run: what was applied or found equal is in it, what was confirmed gone is not.
 func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Inventory {
-	out := withDeletes(inv, r.Plan)
+	out := ahead(inv, r.Plan)
 	for _, c := range r.Plan.Changes {
 		bookChange(out, c, r)
 	}
@@ -53,12 +56,15 @@ func bookChange(out gitops.Inventory, c plan.Change, r run.Record) {
 	case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
 	case res.State == run.Done, res.Health.Finished:
 		// What ran and failed is as git says, too, and running it again is for git to say.
-		out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished}
+		out[c.Ref] = gitops.Entry{
+			Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished, Secrets: c.From.Secrets,
+		}
 	default:
 		// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
 		// further steps.
 		have := out[c.Ref]
 		have.Overlay = c.From.Overlay
+		have.Secrets = union(have.Secrets, c.From.Secrets)
 		out[c.Ref] = have
 	}
 }
@@ -72,7 +78,9 @@ func bookSeen(out gitops.Inventory, ref gitops.Ref, seen gitops.Observation, at 
 		if digest == "" {
 			digest = gitops.DigestOf(seen.Spec)
 		}
-		out[ref] = entry(out[ref], gitops.Entry{Overlay: seen.From.Overlay, Spec: digest, Revision: at.Hash, Finished: seen.Finished})
+		out[ref] = entry(out[ref], gitops.Entry{
+			Overlay: seen.From.Overlay, Spec: digest, Revision: at.Hash, Finished: seen.Finished, Secrets: seen.From.Secrets,
+		})
 	case seen.Live == nil && seen.Finished:
 		// It did its work and went: the books are what keeps it from being made again.
 	case seen.Live == nil && seen.Next == nil:
@@ -84,11 +92,18 @@ func bookSeen(out gitops.Inventory, ref gitops.Ref, seen gitops.Observation, at 
 // entry keeps the entry that is there when the new one says the same of the content, so that Revision stays the commit that
 // last changed it.
 func entry(have, found gitops.Entry) gitops.Entry {
-	if have.Spec == found.Spec && have.Overlay == found.Overlay {
+	if have.Spec == found.Spec && have.Overlay == found.Overlay && slices.Equal(have.Secrets, found.Secrets) {
 		have.Finished = have.Finished || found.Finished
 		return have
 	}
 	return found
+}
+
+// union is both lists, sorted.
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // outcome sums a run up: the worst word wins, and waiting for a person counts only when nothing else is left.

@@ -37,7 +37,7 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	if told {
 		e.Sink.Emit(run.Planned{Head: e.head(record.Cluster), Plan: record.Plan})
 	}
-	if err := e.remember(ctx, j, inventory, withDeletes(inventory, record.Plan)); err != nil {
+	if err := e.remember(ctx, j, inventory, ahead(inventory, record.Plan)); err != nil {
 		return record, err
 	}
 	record.Results = e.carry(ctx, j, record.Plan, desired.Overlays)
@@ -128,7 +128,7 @@ func (e *Engine) observe(ctx context.Context, into gitops.Observed, d gitops.Dom
 
 // remember stores the inventory when it changed.
 func (e *Engine) remember(ctx context.Context, j Job, before, after gitops.Inventory) error {
-	if maps.Equal(before, after) {
+	if maps.EqualFunc(before, after, gitops.Entry.Equal) {
 		return nil
 	}
 	if err := e.Ledger.Save(ctx, j.Cluster.Name, after); err != nil {

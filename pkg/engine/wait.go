@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -118,7 +119,7 @@ func (s *schedule) take(a answer) {
 	s.busy--
 	switch {
 	case a.err != nil && (a.apply || t.result.State == run.Applying):
-		s.fail(t, gitops.AsError(gitops.ApplyFailed, a.err))
+		s.fail(t, hushed(gitops.AsError(gitops.ApplyFailed, a.err), t.change))
 		return
 	case a.err != nil:
 		// The change was accepted; not being able to look is no verdict on it.
@@ -127,6 +128,7 @@ func (s *schedule) take(a answer) {
 	if t.result.State == run.Applying {
 		s.job.Contests.Corrected(t.change, s.Now())
 	}
+	a.health.Message = plan.Hush(a.health.Message, t.change.Secrets, t.change.Spec, t.change.Live)
 	t.result.State = run.Applied
 	moved := a.health != t.result.Health
 	t.result.Health = a.health
@@ -146,6 +148,17 @@ func (s *schedule) take(a answer) {
 			s.Sink.Emit(run.Progressed{Head: s.head(s.job.Cluster.Name), Change: t.change.ID, Ref: t.change.Ref, State: run.Applied, Health: a.health})
 		}
 	}
+}
+
+// hushed is what is told of an error of a change: paths name items of lists by their values, which may be secrets.
+func hushed(e *gitops.Error, c plan.Change) *gitops.Error {
+	said := e.Message()
+	if clean := plan.Hush(said, c.Secrets, c.Spec, c.Live); clean != said {
+		out := *e
+		out.Err = errors.New(clean)
+		return &out
+	}
+	return e
 }
 
 // goal is the status that ends a change.

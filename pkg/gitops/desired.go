@@ -57,6 +57,9 @@ type Origin struct {
 	Overlay string `json:"overlay,omitempty"`
 	// Fields maps field paths ("iam.withOIDC") of a ClusterConfig or a policy to where they are set; objects have Desired.Fields.
 	Fields map[string]Position `json:"-"`
+	// Secrets are the fields whose values came out of an encrypted file, as paths with [*] for the items of lists. Nobody is
+	// shown them.
+	Secrets []string `json:"-"`
 }
 
 // Item is one thing that git wants.

@@ -1,5 +1,7 @@
 package gitops
 
+import "slices"
+
 // Observation is what is known about one Ref: what is live and what apply would make of it.
 //
 //	Live  Next   meaning
@@ -86,6 +88,14 @@ type Entry struct {
 	Revision string `json:"revision,omitempty"`
 	// Finished says that it has done its work as Spec says, so that it may be gone.
 	Finished bool `json:"finished,omitempty"`
+	// Secrets are the fields that were applied with values out of an encrypted file (Origin.Secrets): what is live in them stays
+	// a secret after git has something else.
+	Secrets []string `json:"secrets,omitempty"`
+}
+
+// Equal reports whether two entries say the same.
+func (e Entry) Equal(f Entry) bool {
+	return e.Spec == f.Spec && e.Overlay == f.Overlay && e.Revision == f.Revision && e.Finished == f.Finished && slices.Equal(e.Secrets, f.Secrets)
 }
 
 // Inventory is what this tool put there. It shrinks only on a confirmed delete.

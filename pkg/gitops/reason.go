@@ -12,6 +12,7 @@ const (
 	RemoteRefused     Reason = "RemoteRefused"
 	PluginRefused     Reason = "PluginRefused"
 	ChartUnavailable  Reason = "ChartUnavailable"
+	DecryptFailed     Reason = "DecryptFailed"
 	ConfigInvalid     Reason = "ConfigInvalid"
 	PolicyInvalid     Reason = "PolicyInvalid"
 	NotManaged        Reason = "NotManaged"
@@ -91,6 +92,7 @@ func Explanations() []Explanation {
 		{RemoteRefused, "an overlay refers to something outside the repository", "Remote bases are refused: what is applied must be in the commit.", "vendor the base into the repository"},
 		{PluginRefused, "an overlay uses an exec or Go plugin", "Plugins would run code from the repository and are always refused.", "use a built-in generator or transformer"},
 		{ChartUnavailable, "a Helm chart cannot be fetched", "Its repository is silent, refuses the login, or does not have it. The overlay is left as it is in the cluster and fetching is retried; other overlays go on.", "check repo, name and version, and the login: docs/charts.md"},
+		{DecryptFailed, "an encrypted file cannot be read", "No key at hand opens it, or it was changed after it was encrypted. Its overlay is left as it is in the cluster; other overlays go on.", "give the key (--age-key-file, SOPS_AGE_KEY_FILE, kms:Decrypt), or encrypt the file for a key that is at hand: sops updatekeys FILE"},
 		{ConfigInvalid, "a ClusterConfig is not valid", "Nothing of that cluster's infrastructure is changed.", "fix the file, then check it: reconciler validate CLUSTER-FOLDER"},
 		{PolicyInvalid, "reconcile.yaml or an approval is not valid", "The cluster is not changed until it is fixed: a policy must never be guessed.", "fix the file, then check it: reconciler validate CLUSTER-FOLDER"},
 		{NotManaged, "a field is not managed yet", "The field is in git, but this version neither observes nor changes it.", "change it by hand, or remove it from the file"},

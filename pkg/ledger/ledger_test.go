@@ -388,3 +388,32 @@ func FuzzInventoryBlob(f *testing.F) {
 		}
 	})
 }
+
+// TestMarkedFieldsAreNotStored has a record whose edits were not redacted, of an object with values out of an encrypted file.
+func TestMarkedFieldsAreNotStored(t *testing.T) {
+	t.Parallel()
+	blobs := ledger.Memory()
+	books := ledger.New(blobs, ledger.Options{})
+	r := record("dev", run.Converged, "conf", run.Done)
+	mark := gitops.Redactor{Key: []byte("key")}.Value("canary")
+	r.Plan.Changes[0].Secrets = []string{"data.password", "spec.env[*].value"}
+	r.Plan.Changes[0].Edits = []plan.Edit{
+		{Path: "data.password", Before: "canary", After: mark}, {Path: "data.open", After: "seen"},
+		{Path: "spec", After: gitops.Tree{"env": []any{gitops.Tree{"name": "a", "value": "canary"}}, "image": "web"}},
+	}
+	stored, err := books.Append(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := books.Record(t.Context(), "dev", stored.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plan.Edit{
+		{Path: "data.password", Before: "‹secret:unkeyed›", After: mark}, {Path: "data.open", After: "seen"},
+		{Path: "spec", After: gitops.Tree{"env": []any{gitops.Tree{"name": "a", "value": "‹secret:unkeyed›"}}, "image": "web"}},
+	}
+	if diff := cmp.Diff(want, got.Plan.Changes[0].Edits); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -8,12 +8,18 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
-// scrub is the second lock on the silence law: plan.Build redacts every edit already; whatever value of a Secret still is
-// not a mark here is replaced by one before it is stored.
+// scrub is the second lock on the silence law: plan.Build redacts every edit already; whatever value of a Secret, or out of
+// an encrypted file, still is not a mark here is replaced by one before it is stored.
 func scrub(p plan.Plan) plan.Plan {
 	p.Changes = slices.Clone(p.Changes)
 	for i, c := range p.Changes {
-		c.Spec, c.Live = nil, nil
+		if len(c.Secrets) > 0 {
+			c.Edits = slices.Clone(c.Edits)
+			for j, e := range c.Edits {
+				c.Edits[j] = plan.MaskEdit(e, c.Secrets, hide)
+			}
+		}
+		c.Spec, c.Live, c.Secrets = nil, nil, nil
 		if c.Ref.Domain == gitops.K8s && c.Ref.Group == "" && c.Ref.Kind == "Secret" {
 			c.Edits = slices.Clone(c.Edits)
 			for j, e := range c.Edits {
@@ -38,6 +44,12 @@ func hide(v any) any {
 		out := make(gitops.Tree, len(v))
 		for name, value := range v {
 			out[name] = hide(value)
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, value := range v {
+			out = append(out, hide(value))
 		}
 		return out
 	}

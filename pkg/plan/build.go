@@ -56,8 +56,8 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	if o.Err != nil || (o.Live == nil && o.Next == nil) {
 		return Change{}, false
 	}
-	c := Change{Ref: ref, Predicted: o.Predicted, Skipped: o.Skipped, From: o.From, Spec: o.Spec, Live: o.Live}
-	before, after := b.Redactor.Tree(ref, o.Live), b.Redactor.Tree(ref, o.Next)
+	c := Change{Ref: ref, Predicted: o.Predicted, Skipped: o.Skipped, From: o.From, Spec: o.Spec, Live: o.Live, Secrets: b.secrets(ref, o)}
+	before, after := b.redacted(c, o)
 	switch {
 	case o.Next == nil:
 		c.Action, c.From, c.Spec, c.Predicted = Delete, b.deletedFrom(ref, o), nil, false
@@ -88,8 +88,47 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	c.Drift = b.drifted(c)
 	c.Risk = risk(c, o)
 	c.Why = why(c, o)
+	hush(&c, o)
 	c.ID = changeID(b.Desired.Cluster, c, cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
 	return c, true
+}
+
+// redacted is what may be shown of an object: no value of a Secret, and none that came, or was applied, out of an encrypted file.
+func (b *builder) redacted(c Change, o gitops.Observation) (before, after gitops.Tree) {
+	before, after = b.Redactor.Tree(c.Ref, o.Live), b.Redactor.Tree(c.Ref, o.Next)
+	mark := func(v any) any {
+		if gitops.IsRedacted(v) {
+			return v
+		}
+		return b.Redactor.Value(v)
+	}
+	return Mask(before, c.Secrets, mark), Mask(after, c.Secrets, mark)
+}
+
+// secrets are the fields of an object that came out of an encrypted file, or did when they were applied.
+func (b *builder) secrets(ref gitops.Ref, o gitops.Observation) []string {
+	out := slices.Concat(o.From.Secrets, b.Inventory[ref].Secrets)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// hush takes secrets out of what is said of a change: paths name items of lists by their values, and controllers repeat what they
+// read.
+func hush(c *Change, o gitops.Observation) {
+	if len(c.Secrets) == 0 {
+		return
+	}
+	quiet := func(text string) string { return Hush(text, c.Secrets, o.Live, o.Next, o.Spec) }
+	c.Why = quiet(c.Why)
+	if c.Hold != nil {
+		hold := *c.Hold
+		hold.Why = quiet(hold.Why)
+		c.Hold = &hold
+	}
+	c.Skipped = slices.Clone(c.Skipped)
+	for i := range c.Skipped {
+		c.Skipped[i].Path = quiet(c.Skipped[i].Path)
+	}
 }
 
 // hold holds what nobody may apply now: all of a cluster whose policy is not known, things that another tool keeps, and fields

@@ -45,6 +45,9 @@ func DecodeRules(item *gitops.Item, checks Checks) (Rules, []*gitops.Error) {
 		"conflicts": d.list(func(path string, v any) { d.conflict(&rules, path, v) }),
 		"health":    d.list(func(path string, v any) { d.health(&rules, path, v) }),
 		"dependsOn": d.dependences(&rules),
+		"decryption": d.nested(map[string]func(string, any){
+			"age": d.keyFiles(&rules.Decryption.Age), "kms": d.boolean(&rules.Decryption.KMS),
+		}),
 	})
 	if rules.Retry.Max < rules.Retry.First {
 		d.problem("retry.max", "%s is shorter than retry.first, %s", rules.Retry.Max, rules.Retry.First)
@@ -159,6 +162,21 @@ func (d *decoder) texts(into *[]string) func(string, any) {
 		d.text(&s)(path, v)
 		*into = append(*into, s)
 	})
+}
+
+// keyFiles reads names of files: where they are is the process's business, not git's.
+func (d *decoder) keyFiles(into *[]string) func(string, any) {
+	return func(path string, v any) {
+		*into = []string{} // an empty list means none
+		d.list(func(path string, v any) {
+			var s string
+			d.text(&s)(path, v)
+			if strings.ContainsAny(s, `/\`) {
+				d.problem(path, "want the name of a key file without its folder, not %s", kindOf(v))
+			}
+			*into = append(*into, s)
+		})(path, v)
+	}
 }
 
 func (d *decoder) duration(into *time.Duration, least time.Duration) func(string, any) {

@@ -83,6 +83,20 @@ func drawSpec(t *rapid.T, r gitops.Ref) gitops.Tree {
 	return out
 }
 
+// fill puts secrets where no kind says that there are any: they came out of an encrypted file.
+func fill(t *rapid.T, into gitops.Tree) {
+	some := func() string { return canary + rapid.SampledFrom([]string{"-a", "-b"}).Draw(t, "hidden") }
+	into["hidden"] = gitops.Tree{"a.b/c": some(), "list": []any{gitops.Tree{"name": "n", "value": some()}, gitops.Tree{"name": some(), "value": "seen"}}}
+	if rapid.Bool().Draw(t, "another shape") {
+		into["hidden"] = gitops.Tree{"a.b/c": gitops.Tree{some(): some()}, "list": some()}
+	}
+}
+
+// filled is where fill puts them.
+func filled() []string {
+	return []string{`hidden["a.b/c"]`, "hidden.list[*].name", "hidden.list[*].value"}
+}
+
 // drawInput is a world: some of it wanted, some live, some in trouble.
 func drawInput(t *rapid.T, trouble bool) plan.Input {
 	in := plan.Input{
@@ -99,24 +113,39 @@ func drawInput(t *rapid.T, trouble bool) plan.Input {
 		}
 		overlay := rapid.SampledFrom([]string{"a", "b", "gone"}).Draw(t, "overlay")
 		o := gitops.Observation{Owned: true, Overlay: overlay}
+		encrypted := rapid.IntRange(0, 2).Draw(t, "encrypted") == 0
+		still := encrypted && rapid.Bool().Draw(t, "still encrypted")
 		if rapid.Bool().Draw(t, "live") {
 			o.Live = drawSpec(t, ref)
+			if encrypted {
+				fill(t, o.Live)
+				in.Inventory[ref] = gitops.Entry{Overlay: overlay, Secrets: filled()}
+			}
 		}
 		if overlay != "gone" && rapid.Bool().Draw(t, "wanted") {
 			o.Next = drawSpec(t, ref)
+			if still {
+				fill(t, o.Next)
+			}
 			if o.Live != nil && rapid.Bool().Draw(t, "equal") {
 				o.Live = gitops.Clone(o.Next)
 			}
 			o.Spec, o.From = o.Next, gitops.Origin{Position: gitops.Position{File: overlay + "/x.yaml", Line: 1}, Overlay: overlay}
+			if still {
+				o.From.Secrets = filled()
+			}
 			if ref.Domain == gitops.K8s {
 				in.Desired.Items = append(in.Desired.Items, gitops.Item{Ref: ref, Spec: o.Spec, From: o.From})
 			}
 			if rapid.Bool().Draw(t, "applied before") {
-				in.Inventory[ref] = gitops.Entry{Spec: gitops.DigestOf(o.Spec), Overlay: overlay}
+				in.Inventory[ref] = gitops.Entry{Spec: gitops.DigestOf(o.Spec), Overlay: overlay, Secrets: in.Inventory[ref].Secrets}
 			}
 		}
 		if o.Live != nil && rapid.IntRange(0, 3).Draw(t, "progress") == 0 {
-			o.Progress = &gitops.Health{Status: gitops.Progressing, Message: "on its way"}
+			o.Progress = &gitops.Health{Status: gitops.Progressing, Message: "on its way" + gitops.StringAt(o.Live, "hidden", "a.b/c")}
+			if len(o.Replace) == 0 && o.Next != nil && encrypted {
+				o.Replace = []string{"cannot become " + gitops.StringAt(o.Next, "hidden", "a.b/c")}
+			}
 		}
 		if rapid.IntRange(0, 3).Draw(t, "needs") == 0 {
 			o.Needs = []gitops.Ref{drawRef(t)}
@@ -217,9 +246,9 @@ func TestLawDeletesAreNotForgotten(t *testing.T) {
 				in.Observed[ref] = o
 			}
 		}
-		filled := map[string]bool{"gone": true}
+		full := map[string]bool{"gone": true}
 		for _, item := range in.Desired.Items {
-			filled[item.From.Overlay] = true
+			full[item.From.Overlay] = true
 		}
 		p := plan.Build(in)
 		for ref, o := range in.Observed {
@@ -228,7 +257,7 @@ func TestLawDeletesAreNotForgotten(t *testing.T) {
 			if want := o.Live != nil && o.Next == nil && !foreign[ref]; deleted != want {
 				t.Fatalf("%s: deleted %v, want %v", ref, deleted, want)
 			}
-			if deleted && c.Hold == nil && !filled[o.Overlay] {
+			if deleted && c.Hold == nil && !full[o.Overlay] {
 				t.Fatalf("%s of the empty overlay %s is not held", ref, o.Overlay)
 			}
 		}

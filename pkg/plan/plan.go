@@ -98,6 +98,8 @@ type Change struct {
 	Spec gitops.Tree `json:"-"`
 	// Live is what was observed, for the Actor's preconditions. It may hold secrets and is never encoded.
 	Live gitops.Tree `json:"-"`
+	// Secrets are the fields of Spec and Live whose values came out of encrypted files (gitops.Origin.Secrets).
+	Secrets []string `json:"-"`
 }
 
 // Applies reports whether the change is to be carried out, now or after its needs: it is not held and not merely waited for.

@@ -136,6 +136,7 @@ health:
 dependsOn:
   apps/shop: [addons/ingress, addons/cert-manager]
   apps/api: [apps/shop]
+decryption: {age: [prod.agekey], kms: false}
 `
 
 func TestDecodeRulesValues(t *testing.T) {
@@ -176,6 +177,7 @@ func TestDecodeRulesValues(t *testing.T) {
 			{Overlay: "apps/api", On: []string{"apps/shop"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 19}},
 			{Overlay: "apps/shop", On: []string{"addons/ingress", "addons/cert-manager"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 18}},
 		},
+		Decryption: plan.Decryption{Age: []string{"prod.agekey"}},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
 		t.Error(diff)

@@ -25,7 +25,16 @@ type Rules struct {
 	// Health are readiness rules by kind.
 	Health []HealthRule
 	// DependsOn orders overlays, sorted by their names; within and among the others, order is inferred.
-	DependsOn []Dependence
+	DependsOn  []Dependence
+	Decryption Decryption
+}
+
+// Decryption says which keys encrypted files of the cluster are opened with.
+type Decryption struct {
+	// Age are the names of the key files that may be used; nil means all that the process has.
+	Age []string
+	// KMS says that AWS KMS may be asked.
+	KMS bool
 }
 
 // Prune bounds deletions of what left git.
@@ -113,6 +122,8 @@ func DefaultRules() Rules {
 		Prune: Prune{Enabled: true, MaxShare: 0.5, MaxCount: 100},
 		Hold:  Holds{Destructive: true},
 		Retry: Retry{First: 2 * time.Second, Max: 5 * time.Minute},
+
+		Decryption: Decryption{KMS: true},
 	}
 }
 

@@ -47,8 +47,15 @@ func (b *builder) build() (out *rendered) {
 		if r := recover(); r != nil {
 			out.items, out.problems = nil, []*gitops.Error{gitops.Errorf(gitops.Internal, "rendering %s: kustomize gave up: %v (%s)", b.folder, r, topFrame(debug.Stack()))}
 		}
+		b.view.secrets.silence(out.problems)
 		for _, p := range out.problems {
 			p.From.Overlay = b.overlay
+			// Whether a key opens a file does not depend on files alone.
+			out.retry = out.retry || p.Reason == gitops.DecryptFailed || p.Reason == gitops.Interrupted
+		}
+		for i := range out.items {
+			// Only now is every value known that an encrypted file may have brought.
+			out.items[i].From.Secrets = b.view.secrets.marks(out.items[i].Spec)
 		}
 		out.asked = b.view.asked
 	}()

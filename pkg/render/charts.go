@@ -1,11 +1,9 @@
 package render
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -105,6 +103,8 @@ type inflation struct {
 	// files are those of a chart that is in the repository.
 	folder string
 	files  []chart.File
+	// secret says that a values file is encrypted; other gives its values other ones.
+	secret, other bool
 }
 
 func (i *inflation) fail(format string, args ...any) *gitops.Error {
@@ -113,7 +113,9 @@ func (i *inflation) fail(format string, args ...any) *gitops.Error {
 	return e
 }
 
-func (i *inflation) run(into *inflated) *gitops.Error {
+func (i *inflation) run(into *inflated) *gitops.Error { return i.unsealed(i.render(into)) }
+
+func (i *inflation) render(into *inflated) *gitops.Error {
 	c, failed := i.find()
 	if failed != nil {
 		return failed
@@ -137,10 +139,11 @@ func (i *inflation) run(into *inflated) *gitops.Error {
 	if kubernetes == "" {
 		kubernetes = kubernetesOf(i.cluster)
 	}
-	manifests, err := c.Render(chart.Release{
+	release := chart.Release{
 		Name: name, Namespace: i.spec.Namespace, Values: values, KubeVersion: kubernetes, APIVersions: versions,
 		IncludeCRDs: i.spec.IncludeCRDs, SkipHooks: i.spec.SkipHooks, SkipTests: i.spec.SkipTests,
-	})
+	}
+	manifests, err := c.Render(release)
 	var unstable *chart.Unstable
 	if errors.As(err, &unstable) {
 		e := i.fail("%w", err)
@@ -149,6 +152,9 @@ func (i *inflation) run(into *inflated) *gitops.Error {
 	}
 	if err != nil {
 		return i.fail("%s", safeMessage(err, nil))
+	}
+	if failed := i.trace(manifests, release); failed != nil {
+		return failed
 	}
 	return i.add(c, manifests, into)
 }
@@ -165,7 +171,7 @@ func (i *inflation) find() (*chart.Chart, *gitops.Error) {
 	var c *chart.Chart
 	switch {
 	case err == nil && info.IsDir():
-		if i.files, err = i.view.chart(i.folder); err == nil {
+		if i.files, err = i.view.chart(i.folder, i.isValues); err == nil {
 			c, err = chart.Load(i.files)
 		}
 	case err != nil && broken(err):
@@ -211,9 +217,9 @@ func (l *layer) home() string {
 func (i *inflation) values(c *chart.Chart) ([][]byte, *gitops.Error) {
 	first := c.Values()
 	if i.spec.ValuesFile != "" {
-		var err error
-		if first, err = i.view.ReadFile(path.Join(i.layer.folder, i.spec.ValuesFile)); err != nil {
-			return nil, unreadable(path.Join(i.layer.folder, i.spec.ValuesFile), err)
+		var failed *gitops.Error
+		if first, failed = i.read(i.spec.ValuesFile); failed != nil {
+			return nil, failed
 		}
 	}
 	merged, err := chart.MergeValues(first, i.spec.ValuesInline, i.spec.ValuesMerge)
@@ -222,9 +228,9 @@ func (i *inflation) values(c *chart.Chart) ([][]byte, *gitops.Error) {
 	}
 	out := [][]byte{merged}
 	for _, file := range i.spec.AdditionalValuesFiles {
-		body, err := i.view.ReadFile(path.Join(i.layer.folder, file))
-		if err != nil {
-			return nil, unreadable(path.Join(i.layer.folder, file), err)
+		body, failed := i.read(file)
+		if failed != nil {
+			return nil, failed
 		}
 		out = append(out, body)
 	}
@@ -341,54 +347,6 @@ func (b *builder) putCharts(l *layer, virtual map[string][]byte) error {
 	}
 	virtual[file], err = json.Marshal(fields)
 	return err
-}
-
-// chart reads the files of a chart's folder, links followed.
-func (v *view) chart(folder string) ([]chart.File, error) {
-	var text []byte
-	if _, err := v.stat(path.Join(folder, ".helmignore")); err == nil {
-		if text, err = v.ReadFile(path.Join(folder, ".helmignore")); err != nil {
-			return nil, unreadable(path.Join(folder, ".helmignore"), err)
-		}
-	}
-	ignored, err := chart.Ignore(text)
-	if err != nil {
-		return nil, err
-	}
-	var out []chart.File
-	var walk func(name string, depth int) error
-	walk = func(name string, depth int) error {
-		full := path.Join(folder, name)
-		info, err := v.stat(full)
-		switch {
-		case err != nil:
-			return unreadable(full, err)
-		case name != "" && ignored(name, info):
-			return nil
-		case depth > maxDepth:
-			return &fs.PathError{Op: "read", Path: full, Err: errors.New("it is nested too deeply")}
-		case !info.IsDir() && info.Size() > chart.MaxFile():
-			return &fs.PathError{Op: "read", Path: full, Err: errors.New("it is too large for a chart")}
-		case !info.IsDir():
-			body, err := v.ReadFile(full)
-			if err != nil {
-				return unreadable(full, err)
-			}
-			out = append(out, chart.File{Name: name, Data: bytes.Clone(body)})
-			return nil
-		}
-		names, err := v.ReadDir(full)
-		if err != nil {
-			return unreadable(full, err)
-		}
-		for _, n := range names {
-			if err := walk(path.Join(name, n), depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return out, walk("", 0)
 }
 
 // generatedByChart is what kustomize itself says of the origin of such an object.

@@ -254,6 +254,8 @@ func configItem(spec gitops.Tree, from gitops.Origin) gitops.Item {
 func (r *Renderer) configFromKustomization(f *folderReader, file string) {
 	folder := f.cluster.Folder
 	b := &builder{Renderer: r, view: newView(f.files), folder: folder}
+	b.view.secrets = newDecrypter(f.files)
+	b.view.secrets.closed = true
 	out := b.config()
 	for _, used := range out.folders {
 		f.own[used] = true

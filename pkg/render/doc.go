@@ -2,6 +2,7 @@
 //
 // Inputs: gitops.Snapshot and gitops.Facts. Outputs: gitops.Cluster (what a cluster's folder says) and gitops.Desired (the
 // Kubernetes objects of its overlays), with file and line for everything.
+// Files that SOPS encrypted are read decrypted, in memory; what came out of them is marked in the objects (Origin.Secrets).
 // Invariants: the objects of an overlay are those of `kustomize build`; what is rendered comes from the snapshot alone, and from Helm
 // charts of exact versions: remote bases and plugins are refused before kustomize runs; a broken overlay is a problem and never hides another one;
 // equal files and facts give equal objects; errors never contain object bodies.

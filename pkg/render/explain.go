@@ -143,9 +143,10 @@ func firstLine(err error) string {
 	return line
 }
 
-// secrets are the values that must not appear in messages: those of Secrets and of secret generators, plain and encoded.
+// secrets are the values that must not appear in messages: those of encrypted files, Secrets and secret generators, plain and
+// encoded.
 func (s *survey) secrets() []string {
-	var out []string
+	out := s.view.secrets.values()
 	add := func(value string) {
 		for _, v := range append(strings.Split(value, "\n"), value) {
 			if v = strings.TrimSpace(v); len(v) > 3 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -72,10 +73,29 @@ func (s *survey) replacementFile(full string, reached bool) {
 	}
 }
 
+// copies notes the fields that a replacement copies something into.
+func (s *survey) copies(n *yaml.Node) {
+	_, targets := child(n, "targets")
+	for _, target := range items(targets) {
+		_, paths := child(target, "fieldPaths")
+		for _, p := range items(paths) {
+			field := anyField
+			for _, step := range utils.SmarterPathSplitter(p.Value, ".") {
+				// A step may also choose items of a list.
+				if _, err := strconv.Atoi(step); err != nil && step != "*" && step != "-" && !strings.HasPrefix(step, "[") {
+					field = step
+				}
+			}
+			s.view.secrets.copied(field)
+		}
+	}
+}
+
 // replacement notes the fact that one uses, if it does.
 func (s *survey) replacement(n *yaml.Node, file string, reached bool) {
 	_, source := child(n, "source")
 	if text(source, "name") != FactsName || text(source, "kind") != "ConfigMap" && text(source, "kind") != "" {
+		s.copies(n)
 		return
 	}
 	at := gitops.Position{File: file, Line: source.Line}
@@ -117,6 +137,7 @@ func roleFact(key string) bool {
 func (s *survey) vars(l *layer) {
 	_, list := child(l.root, "vars")
 	for _, n := range items(list) {
+		s.view.secrets.copied(anyField)
 		if text(n, "objref", "name") == FactsName {
 			s.facts.all = true
 		}

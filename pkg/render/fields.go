@@ -36,7 +36,7 @@ func (b *builder) patchesOf(l *layer) []patchText {
 			p.offset = textLine(inline)
 		case file != nil && file.Value != "":
 			p.file = path.Join(l.folder, file.Value)
-			body, _ = b.view.ReadFile(p.file)
+			body, _ = b.view.text(p.file)
 		}
 		p.docs, _ = documents(p.file, body)
 		out = append(out, p)

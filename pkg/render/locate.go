@@ -47,7 +47,7 @@ func (l *locator) fields(ref gitops.Ref) map[string]gitops.Position {
 		return nil
 	}
 	m := &marker{spec: item.Spec, out: map[string]gitops.Position{}}
-	b.written(m, item, l.text(item.From.File))
+	b.written(m, item, l.text(b.view, item.From.File))
 	b.mark(m, item.From)
 	return m.out
 }
@@ -73,6 +73,9 @@ func (l *locator) builder(overlay string) *builder {
 	b := &builder{view: newView(l.files), folder: path.Join(l.cluster.Folder, overlay), overlay: overlay, cluster: l.cluster}
 	b.survey = newSurvey(b.view)
 	result := l.results[slices.Index(l.cluster.Overlays, overlay)]
+	// What the render decrypted is there; nobody is asked for a key again.
+	b.view.secrets = newDecrypter(l.files)
+	b.view.secrets.before = result.opened
 	b.survey.before = result.files
 	b.survey.kustomization(b.folder, gitops.Position{File: b.folder}, nil, false)
 	for _, layer := range b.survey.layers {
@@ -130,12 +133,12 @@ type resourceText struct {
 }
 
 // text reads a file once.
-func (l *locator) text(file string) *resourceText {
+func (l *locator) text(v *view, file string) *resourceText {
 	if t, known := l.texts[file]; known {
 		return t
 	}
 	t := &resourceText{documents: []int{1}}
-	t.body, _ = fs.ReadFile(l.files, file)
+	t.body, _ = v.text(file)
 	for at := 0; at < len(t.body); {
 		t.lines = append(t.lines, at)
 		length := bytes.IndexByte(t.body[at:], '\n') + 1

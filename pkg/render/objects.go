@@ -23,6 +23,8 @@ type object struct {
 type resourceFile struct {
 	hash    string
 	objects []*object
+	// opened is what it came to when it is an encrypted one.
+	opened *opened
 }
 
 // resource reads a file of objects, unless it is as it was at the last render.
@@ -33,6 +35,7 @@ func (s *survey) resource(file string) {
 	hash := s.view.ask(askRead, file)
 	if known, ok := s.before[file]; ok && known.hash == hash {
 		s.objects[file], s.sound[file] = known.objects, known
+		s.view.secrets.again(file, known.opened)
 		return
 	}
 	faults := len(s.problems)
@@ -46,13 +49,13 @@ func (s *survey) resource(file string) {
 	}
 	s.objects[file] = objects
 	if len(s.problems) == faults {
-		s.sound[file] = resourceFile{hash: hash, objects: objects}
+		s.sound[file] = resourceFile{hash: hash, objects: objects, opened: s.view.secrets.of(file)}
 	}
 }
 
 // reread gives the objects of a file once more, with their content.
 func (s *survey) reread(file string, do func(*object, *yaml.Node)) {
-	body, err := s.view.ReadFile(file)
+	body, err := s.view.text(file)
 	if err != nil {
 		return
 	}

@@ -105,7 +105,7 @@ func (b *builder) generated(file, kind, configured, name string) gitops.Position
 			return at
 		}
 	}
-	if body, err := b.view.ReadFile(file); err == nil && configured != "" {
+	if body, err := b.view.text(file); err == nil && configured != "" {
 		docs, _ := documents(file, body)
 		for _, doc := range docs {
 			if text(doc, "metadata", "name") == configured {

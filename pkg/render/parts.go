@@ -87,6 +87,7 @@ func (b *builder) buildParts(todo map[gitops.Digest]part, results map[gitops.Dig
 func (b *builder) part(p part) []gitops.Item {
 	own := *b
 	own.view = newView(b.view.files)
+	own.view.secrets = b.view.secrets
 	own.view.virtual = p.virtual
 	resources, err := kustomize(own.view, b.folder)
 	if err != nil {

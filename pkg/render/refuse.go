@@ -77,8 +77,11 @@ func (s *survey) pluginPaths(n *yaml.Node, folder, file string) {
 				p = afterKey(p)
 			}
 			// A patch may be given inline where a path may stand.
-			if !strings.Contains(p, "\n") {
-				s.file(v, p, folder, file)
+			if strings.Contains(p, "\n") {
+				continue
+			}
+			if full := s.file(v, p, folder, file); key == "files" {
+				s.view.secrets.payload(full)
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/render/chart"
+	"github.com/eks-gitops/reconciler/pkg/render/sops"
 )
 
 // Options tune a Renderer; the zero value is right.
@@ -19,11 +20,17 @@ type Options struct {
 	Concurrency int
 	// Charts says how Helm charts of other repositories are fetched.
 	Charts chart.Options
+	// Keys gives the keys that encrypted files of a cluster are opened with; nil means that there are none.
+	Keys func(gitops.Cluster) (sops.Keys, *gitops.Error)
+	// Sealed opens no encrypted file: placeholders stand for what is encrypted. Nobody is asked for a key.
+	Sealed bool
 }
 
 // Renderer implements engine.Renderer. It remembers the last render of every overlay with all that it depended on. It is safe
 // for concurrent use.
 type Renderer struct {
+	keys   func(gitops.Cluster) (sops.Keys, *gitops.Error)
+	sealed bool
 	// slots bounds concurrent renders of all clusters together.
 	slots chan struct{}
 	// portion is how many objects of a plain kustomization are built together: few enough to be fast, enough to pay for setting
@@ -62,7 +69,10 @@ type rendered struct {
 	// none. They depend on kubernetes, the version of the cluster.
 	templates  map[string][]string
 	kubernetes string
-	// retry says that a chart could not be fetched: the next render tries again.
+	// opened are the encrypted files that took part, by where they really are, and keys names the keys that opened them.
+	opened map[string]*opened
+	keys   string
+	// retry says that a chart could not be fetched, or a file not be decrypted: the next render tries again.
 	retry bool
 }
 
@@ -71,7 +81,11 @@ func New(o Options) *Renderer {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
 	}
+	if o.Keys == nil {
+		o.Keys = func(gitops.Cluster) (sops.Keys, *gitops.Error) { return sops.Keys{}, nil }
+	}
 	return &Renderer{
+		keys: o.Keys, sealed: o.Sealed,
 		slots: make(chan struct{}, o.Concurrency), portion: 50, puller: chart.NewPuller(o.Charts),
 		rendered: map[string]*rendered{}, seen: map[string]string{}, assembled: map[string]assembly{},
 	}
@@ -80,9 +94,13 @@ func New(o Options) *Renderer {
 // Render implements engine.Renderer. What it gives is shared with later renders and must not be changed.
 func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, f gitops.Facts) (gitops.Desired, error) {
 	results := make([]*rendered, len(c.Overlays))
+	with := sync.OnceValue(func() ring {
+		keys, failed := r.keys(c)
+		return ring{keys, failed}
+	})
 	var all sync.WaitGroup
 	for i, overlay := range c.Overlays {
-		all.Go(func() { results[i] = r.overlay(ctx, s, c, overlay, f) })
+		all.Go(func() { results[i] = r.overlay(ctx, s, c, overlay, f, with) })
 	}
 	all.Wait()
 	if err := ctx.Err(); err != nil {
@@ -123,7 +141,7 @@ func assemble(c gitops.Cluster, results []*rendered) gitops.Desired {
 }
 
 // overlay renders one overlay, or remembers it: for the same revision at once, for another after a look at what was read.
-func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, overlay string, facts gitops.Facts) *rendered {
+func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Cluster, overlay string, facts gitops.Facts, with func() ring) *rendered {
 	select {
 	case <-ctx.Done():
 		return &rendered{}
@@ -134,6 +152,9 @@ func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Clus
 	r.mu.Lock()
 	known, seen := r.rendered[folder], r.seen[folder]
 	r.mu.Unlock()
+	if known != nil && !r.sealed && len(known.opened) > 0 && known.keys != with().keys.ID {
+		known = nil
+	}
 	now := s.Revision.Hash
 	if known != nil && known.holds(c, facts) && (now != "" && now == seen || same(s.Files, known.asked)) {
 		r.mu.Lock()
@@ -143,14 +164,29 @@ func (r *Renderer) overlay(ctx context.Context, s gitops.Snapshot, c gitops.Clus
 	}
 	b := &builder{Renderer: r, view: newView(s.Files), folder: folder, overlay: overlay, cluster: c, facts: facts, before: known}
 	b.pull = func(from chart.Source) ([]byte, *gitops.Error) { return r.puller.Pull(ctx, from) }
-	result := b.build()
-	if known != nil && result.parts == nil && len(result.problems) > 0 {
-		// What is broken now is mended next: what was good so far will be wanted again.
-		result.parts = known.parts
+	b.view.secrets = newDecrypter(s.Files)
+	b.view.secrets.unlock(ctx, with, r.sealed)
+	result := b.again(known)
+	if len(result.opened) > 0 && !r.sealed {
+		result.keys = with().keys.ID
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rendered[folder], r.seen[folder] = result, now
+	return result
+}
+
+// again builds an overlay that was built before, or not (nil).
+func (b *builder) again(known *rendered) *rendered {
+	if known != nil {
+		b.view.secrets.before = known.opened
+	}
+	result := b.build()
+	result.opened = b.view.secrets.all()
+	if known != nil && result.parts == nil && len(result.problems) > 0 {
+		// What is broken now is mended next: what was good so far will be wanted again.
+		result.parts = known.parts
+	}
 	return result
 }
 

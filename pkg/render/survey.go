@@ -133,7 +133,7 @@ func (s *survey) kustomization(folder string, from gitops.Position, parent *laye
 
 // read gives the documents of a file; what cannot be parsed of it is a problem. Not ok is a file that cannot be read at all.
 func (s *survey) read(file string) (docs []*yaml.Node, ok bool) {
-	body, err := s.view.ReadFile(file)
+	body, err := s.view.text(file)
 	if err != nil {
 		s.fail(unreadable(file, err))
 		return nil, false
@@ -150,6 +150,10 @@ func (s *survey) load(folder, file string, parent *layer) *layer {
 	body, err := s.view.ReadFile(file)
 	if err != nil {
 		s.fail(unreadable(file, err))
+		return nil
+	}
+	if s.view.secrets.of(file) != nil {
+		s.fail(problem(gitops.DecryptFailed, file, 0, "a kustomization cannot be encrypted: encrypt the files that it names"))
 		return nil
 	}
 	docs, failed := documents(file, body)

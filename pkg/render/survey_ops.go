@@ -90,7 +90,7 @@ func (s *survey) generators(l *layer) {
 			s.literals(l, n)
 			_, files := child(n, "files")
 			for _, f := range items(files) {
-				s.file(f, afterKey(f.Value), l.folder, l.file)
+				s.view.secrets.payload(s.file(f, afterKey(f.Value), l.folder, l.file))
 			}
 			_, envs := child(n, "envs")
 			for _, f := range items(envs) {

@@ -114,7 +114,7 @@ func (b *builder) replaced(m *marker, l *layer) {
 			continue
 		}
 		file = path.Join(l.folder, file)
-		body, err := b.view.ReadFile(file)
+		body, err := b.view.text(file)
 		if err != nil {
 			continue
 		}

@@ -19,6 +19,8 @@ import (
 type view struct {
 	files   fs.FS
 	virtual map[string][]byte
+	// secrets opens encrypted files; nil gives them as they are.
+	secrets *decrypter
 	// asked maps questions ("read clusters/dev/x.yaml") to short forms of the answers.
 	asked map[string]string
 }
@@ -126,7 +128,22 @@ func (v *view) ReadFile(p string) ([]byte, error) {
 		return body, nil
 	}
 	v.ask(askRead, name(p))
-	return fs.ReadFile(v.files, name(p))
+	body, err := fs.ReadFile(v.files, name(p))
+	if err != nil {
+		return nil, err
+	}
+	return v.secrets.open(name(p), body)
+}
+
+// text reads a file with every line where the repository has it, for whoever tells lines: kustomize may get an encrypted file in
+// another form.
+func (v *view) text(file string) ([]byte, error) {
+	v.ask(askRead, file)
+	body, err := fs.ReadFile(v.files, file)
+	if err != nil {
+		return nil, err
+	}
+	return v.secrets.text(file, body)
 }
 
 // folderOfVirtual reports whether virtual files are in a folder that is only there for them.

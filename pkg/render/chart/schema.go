@@ -2,9 +2,11 @@ package chart
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -79,7 +81,12 @@ func (alone) Load(url string) (any, error) {
 
 // violations says which fields are wrong and how, without the values that they have.
 func violations(e *jsonschema.ValidationError, out []string) []string {
-	for _, cause := range e.Causes {
+	// The validator goes through properties in the order of a map.
+	causes := slices.Clone(e.Causes)
+	slices.SortStableFunc(causes, func(a, b *jsonschema.ValidationError) int {
+		return cmp.Or(slices.Compare(a.InstanceLocation, b.InstanceLocation), slices.Compare(a.ErrorKind.KeywordPath(), b.ErrorKind.KeywordPath()))
+	})
+	for _, cause := range causes {
 		out = violations(cause, out)
 	}
 	if len(e.Causes) > 0 {
@@ -96,7 +103,7 @@ func violations(e *jsonschema.ValidationError, out []string) []string {
 	case *kind.Required:
 		how = "lacks " + strings.Join(k.Missing, ", ")
 	case *kind.AdditionalProperties:
-		how = "has unknown fields: " + strings.Join(k.Properties, ", ")
+		how = "has unknown fields: " + strings.Join(slices.Sorted(slices.Values(k.Properties)), ", ")
 	case *kind.Enum:
 		how = fmt.Sprintf("is none of %v", k.Want)
 	case *kind.Pattern:

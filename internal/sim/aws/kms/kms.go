@@ -1,5 +1,5 @@
-// Package kms is AWS Key Management Service of the simulator: keys, their states, aliases and tags, as far as EKS needs a
-// key to exist and to be enabled. Nothing is encrypted.
+// Package kms is AWS Key Management Service of the simulator: symmetric keys, their states, aliases and tags, and encryption
+// with them under an encryption context. EKS only asks whether a key exists and is enabled.
 //
 // Inputs are the operations of the KMS API; outputs are keys, and Key for other services.
 //
@@ -41,6 +41,7 @@ type key struct {
 	Created                time.Time
 	Deletes                time.Time // while pending deletion
 	Tags                   world.Tags
+	Material               []byte
 }
 
 type alias struct {
@@ -84,6 +85,9 @@ func (s *Service) API() *wire.Service {
 	api.Operation("CreateKey", wire.Handle(s.createKey))
 	api.Operation("DescribeKey", wire.Handle(s.describeKey))
 	api.Operation("ListKeys", wire.Handle(s.listKeys))
+	api.Operation("Encrypt", wire.Handle(s.encrypt))
+	api.Operation("Decrypt", wire.Handle(s.decrypt))
+	api.Operation("GenerateDataKey", wire.Handle(s.generateDataKey))
 	api.Operation("EnableKey", wire.Handle(s.enableKey))
 	api.Operation("DisableKey", wire.Handle(s.disableKey))
 	api.Operation("ScheduleKeyDeletion", wire.Handle(s.scheduleKeyDeletion))
