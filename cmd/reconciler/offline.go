@@ -94,17 +94,23 @@ func (f *fleet) knows(overlay string) error {
 }
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	var kubernetes string
+	c := &cobra.Command{
 		Use:   "validate [CLUSTER-FOLDER...]",
 		Short: "Check all files",
-		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted but the repositories of Helm charts.\nEncrypted files are checked without their keys: placeholders stand for their values.\nExit code: 0 all well, 2 not.",
+		Long:  "Read every ClusterConfig, policy, approval and overlay and report everything that is wrong with them. Nothing is contacted but the repositories of Helm charts.\nEncrypted files are checked without their keys: placeholders stand for their values.\nObjects that the cluster's version of Kubernetes, or that of --kubernetes, does not serve are told with what to write instead.\nExit code: 0 all well, 2 not.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.validate(c.Context(), args)
+			if _, ok := plan.Minor(kubernetes); kubernetes != "" && !ok {
+				return fmt.Errorf("reading --kubernetes %s: want a version like 1.36", kubernetes)
+			}
+			return a.validate(c.Context(), args, kubernetes)
 		},
 	}
+	c.Flags().StringVar(&kubernetes, "kubernetes", "", "check for this version, for example 1.36 (default: that of each ClusterConfig)")
+	return c
 }
 
-func (a *app) validate(ctx context.Context, args []string) error {
+func (a *app) validate(ctx context.Context, args []string, kubernetes string) error {
 	a.sealed = true
 	f, err := a.open(ctx, run.Sinks{}, args)
 	if err != nil {
@@ -112,7 +118,8 @@ func (a *app) validate(ctx context.Context, args []string) error {
 	}
 	var all []error
 	for _, cluster := range f.clusters {
-		trouble, unchecked := unsealed(a.check(ctx, f, cluster))
+		found, notes := a.check(ctx, f, cluster, kubernetes)
+		trouble, unchecked := unsealed(found)
 		all = append(all, trouble...)
 		if len(trouble) == 0 {
 			fmt.Fprintf(a.stdout, "✔ %s  cluster %s, %s\n", cluster.Folder, cluster.Name, view.Count(len(cluster.Overlays), "overlay"))
@@ -121,6 +128,9 @@ func (a *app) validate(ctx context.Context, args []string) error {
 		}
 		for _, p := range unchecked {
 			fmt.Fprintf(a.stdout, "  not checked: overlay %s: %s: %s\n", p.From.Overlay, p.From.Position, p.Message())
+		}
+		for _, p := range notes {
+			fmt.Fprintf(a.stdout, "  note: %s: %s: %s\n    try: %s\n", p.From.Position, p.Reason, p.Message(), p.Try)
 		}
 	}
 	return errors.Join(all...)
@@ -138,9 +148,10 @@ func unsealed(trouble []error) (wrong []error, unknown []*gitops.Error) {
 	return wrong, unknown
 }
 
-// check is everything that can be known about a cluster from its files.
-func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []error {
-	trouble := asErrors(cluster.Problems)
+// check is everything that can be known about a cluster from its files: what is wrong, and what will be with a later version of
+// Kubernetes than the given one ("": the ClusterConfig's).
+func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster, kubernetes string) (trouble []error, notes []*gitops.Error) {
+	trouble = asErrors(cluster.Problems)
 	if cluster.Config.Spec != nil {
 		_, problems := eks.Parse(cluster.Config)
 		trouble = append(trouble, asErrors(problems)...)
@@ -149,9 +160,17 @@ func (a *app) check(ctx context.Context, f *fleet, cluster gitops.Cluster) []err
 	trouble = append(trouble, asErrors(append(problems, plan.CheckDependences(rules.DependsOn, cluster.Overlays)...))...)
 	desired, err := f.engine.Renderer.Render(ctx, f.snapshot, cluster, gitops.Facts{})
 	if err != nil {
-		return append(trouble, err)
+		return append(trouble, err), nil
 	}
-	return append(trouble, asErrors(desired.Problems)...)
+	trouble = append(trouble, asErrors(desired.Problems)...)
+	if kubernetes == "" {
+		kubernetes = gitops.StringAt(cluster.Config.Spec, "metadata", "version")
+	}
+	if minor, known := plan.Minor(kubernetes); known {
+		notes = plan.Unserved(desired.Items, minor)
+	}
+	trouble = append(trouble, asErrors(notes)...)
+	return trouble, slices.DeleteFunc(notes, func(p *gitops.Error) bool { return !p.Reason.Note() })
 }
 
 // asErrors drops what only informs.

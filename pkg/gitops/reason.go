@@ -39,6 +39,7 @@ const (
 	PruneBlocked      Reason = "PruneBlocked"
 	Kept              Reason = "Kept"
 	Overruled         Reason = "Overruled"
+	Deprecated        Reason = "Deprecated"
 	Held              Reason = "Held"
 	Blocked           Reason = "Blocked"
 	Backoff           Reason = "Backoff"
@@ -70,7 +71,7 @@ func (r Reason) Title() string {
 
 // Note reports whether a problem of this kind only informs: it keeps neither a plan from being complete nor a cluster from
 // being converged.
-func (r Reason) Note() bool { return r == NotManaged || r == Kept || r == Overruled }
+func (r Reason) Note() bool { return r == NotManaged || r == Kept || r == Overruled || r == Deprecated }
 
 // Explain finds the documentation of a reason.
 func Explain(r Reason) (Explanation, bool) {
@@ -119,6 +120,7 @@ func Explanations() []Explanation {
 		{PruneBlocked, "a deletion was refused by the prune firewall", "Too much would be deleted at once, or the render was not complete.", "reconciler diff shows what would go; raise the budget in reconcile.yaml if it is right"},
 		{Kept, "it left git and stays live", "Nothing deletes it: prune is off in reconcile.yaml, or somebody took the reconciler's label off. It is not changed any more, and counts as nothing to do.", "set prune.enabled: true in reconcile.yaml, or delete it by hand"},
 		{Overruled, "the API server stores a field otherwise than git says", "An apply was accepted, and the field has another value all the same: a mutating webhook or policy sets it. It counts as unchanged, because applying again would change nothing.", "say in git what the server stores, or look who sets it: kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies"},
+		{Deprecated, "a later version of Kubernetes does not serve it", "The version of the API that git uses is deprecated, and goes with the named version of Kubernetes. Until then it works as ever.", "write what the line names, before the cluster is upgraded"},
 		{Held, "a change waits for approval", "It is destructive and no commit has approved it.", "reconciler approve PLAN-ID, then commit the file"},
 		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
 		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},

@@ -131,16 +131,18 @@ func hush(c *Change, o gitops.Observation) {
 	}
 }
 
-// hold holds what nobody may apply now: all of a cluster whose policy is not known, things that another tool keeps, and fields
-// that others own.
+// hold holds what nobody may apply now: all of a cluster whose policy is not known, things that another tool keeps, fields that others
+// own, and an upgrade after which objects of git are not served any more.
 func (b *builder) hold(c *Change, o gitops.Observation) {
 	switch {
 	case b.wall.lawless != nil && c.Action != Wait:
 		c.Hold = &Hold{Reason: gitops.PolicyInvalid, Why: "the policy or an approval of the cluster cannot be read"}
 	case c.Hold == nil && o.Keeper != "":
 		c.Hold = &Hold{Reason: gitops.Foreign, Why: "it is kept by " + o.Keeper, Approvable: true}
-	case c.Hold == nil:
+	case c.Hold == nil && len(o.Conflicts) > 0:
 		c.Hold = conflictHold(o.Conflicts)
+	case c.Hold == nil:
+		c.Hold = upgradeHold(c.Ref, o, b.Desired.Items)
 	}
 }
 
