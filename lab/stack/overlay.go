@@ -15,9 +15,14 @@ import (
 type Overlay struct {
 	Name string
 	// Items are its objects as rendered.
-	Items   []gitops.Item
+	Items []gitops.Item
+	// Run is the pass that applied it.
+	Run     run.Record
 	cluster *Cluster
 }
+
+// File is one more file of an overlay.
+type File struct{ Name, Text string }
 
 // Base applies a base ("addons/external-dns") with components of it ("cluster-facts"), waits until everything is Ready and
 // checks that the second diff is empty. Called again for the same base it changes the components.
@@ -26,29 +31,33 @@ func (c *Cluster) Base(t testing.TB, base string, components ...string) *Overlay
 	return c.Overlay(t, base, including(base, components))
 }
 
-// Overlay applies a kustomization as clusters/lab/NAME, waits until everything is Ready and checks that the second diff is
+// Overlay applies a kustomization with the files beside it as clusters/lab/NAME, waits until everything is Ready and checks that the second diff is
 // empty. Bases are reached as "../../../../addons/NAME" from a name of two parts.
-func (c *Cluster) Overlay(t testing.TB, name, kustomization string) *Overlay {
+func (c *Cluster) Overlay(t testing.TB, name, kustomization string, beside ...File) *Overlay {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.repository.write(t, clusterFolder+"/"+name+"/kustomization.yaml", kustomization)
+	for _, f := range beside {
+		c.repository.write(t, clusterFolder+"/"+name+"/"+f.Name, f.Text)
+	}
 	o := &Overlay{Name: name, cluster: c, Items: c.repository.rendered(t, name)}
 	if len(o.Items) == 0 {
 		t.Fatalf("%s renders nothing", name)
 	}
-	c.converge(t, name)
+	o.Run = c.converge(t, name)
 	c.unchanged(t, name)
 	return o
 }
 
 // converge makes a pass that has to end with everything applied and Ready.
-func (c *Cluster) converge(t testing.TB, name string) {
+func (c *Cluster) converge(t testing.TB, name string) run.Record {
 	t.Helper()
 	record := c.repository.reconcile(t, false)
 	if left := leftovers(record); len(left) > 0 {
 		t.Fatalf("%s did not become what git says (%s):\n%s", name, record.Outcome, strings.Join(left, "\n"))
 	}
+	return record
 }
 
 // unchanged checks that a diff shows nothing.

@@ -55,7 +55,11 @@ func (c *Cluster) wanted(ctx context.Context, l *link, ch plan.Change) (want, *g
 		return want{}, failure(err, gitops.ApplyFailed, scrubber{})
 	}
 	k, ok := l.catalog.kind(gvk)
-	if !ok {
+	switch {
+	case ok:
+	case l.catalog.unknown(gvk.Group):
+		return want{}, gitops.Errorf(gitops.Unreachable, "the server of API group %s does not answer", gvk.Group)
+	default:
 		return want{}, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s", gvk.Kind, gvk.GroupVersion())
 	}
 	w := want{ref: ch.Ref, item: gitops.Item{Ref: ch.Ref, Spec: ch.Spec, From: ch.From}, kind: k, key: key{gvk.GroupKind(), "", ch.Ref.Name}, hidden: len(ch.Secrets) > 0}

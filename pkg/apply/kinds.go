@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -65,7 +66,7 @@ func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema
 	}
 	var kinds, documents error
 	var both sync.WaitGroup
-	both.Go(func() { kinds = c.readKinds() })
+	both.Go(func() { kinds = c.readKinds(want) })
 	both.Go(func() { documents = c.readDocuments(ctx) })
 	if both.Wait(); kinds != nil {
 		return fmt.Errorf("discovering the API: %w", kinds)
@@ -77,8 +78,8 @@ func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema
 	return nil
 }
 
-// readKinds takes what aggregated discovery tells in two requests.
-func (c *catalog) readKinds() error {
+// readKinds takes what aggregated discovery tells in two requests, and asks for the wanted group versions that it does not show.
+func (c *catalog) readKinds(want []schema.GroupVersionKind) error {
 	groups, lists, err := c.client.ServerGroupsAndResources()
 	broken := map[string]bool{}
 	var partial *discovery.ErrGroupDiscoveryFailed
@@ -90,27 +91,54 @@ func (c *catalog) readKinds() error {
 	case err != nil:
 		return err
 	}
-	kinds, preferred := map[schema.GroupVersionKind]kind{}, map[schema.GroupKind]schema.GroupVersion{}
+	c.kinds, c.preferred, c.broken = map[schema.GroupVersionKind]kind{}, map[schema.GroupKind]schema.GroupVersion{}, broken
 	rank := versionRank(groups)
 	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
+		c.add(list, rank)
+	}
+	c.readUnshown(want, rank)
+	return nil
+}
+
+// readUnshown asks the servers of group versions themselves. Discovery shows what a new APIService serves up to a minute after that is
+// Available: the aggregator asks its server once when it comes, in vain, and then by the clock (kube-aggregator, handler_discovery.go).
+func (c *catalog) readUnshown(want []schema.GroupVersionKind, rank map[schema.GroupVersion]int) {
+	shown := map[schema.GroupVersion]bool{}
+	for gvk := range c.kinds {
+		shown[gvk.GroupVersion()] = true
+	}
+	for _, gvk := range want {
+		gv := gvk.GroupVersion()
+		if shown[gv] {
 			continue
 		}
-		for _, r := range list.APIResources {
-			if strings.Contains(r.Name, "/") {
-				continue
-			}
-			k := kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced, Listable: slices.Contains(r.Verbs, "list")}
-			kinds[k.GroupVersionKind] = k
-			gk := k.GroupKind()
-			if best, ok := preferred[gk]; !ok || rank[gv] < rank[best] {
-				preferred[gk] = gv
-			}
+		shown[gv] = true
+		list, err := c.client.ServerResourcesForGroupVersion(gv.String())
+		if err == nil {
+			c.add(list, rank)
+		} else if !apierrors.IsNotFound(err) {
+			c.broken[gv.Group] = true
 		}
 	}
-	c.kinds, c.preferred, c.broken = kinds, preferred, broken
-	return nil
+}
+
+// add takes in the kinds of a group version.
+func (c *catalog) add(list *metav1.APIResourceList, rank map[schema.GroupVersion]int) {
+	gv, err := schema.ParseGroupVersion(list.GroupVersion)
+	if err != nil {
+		return
+	}
+	for _, r := range list.APIResources {
+		if strings.Contains(r.Name, "/") {
+			continue
+		}
+		k := kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced, Listable: slices.Contains(r.Verbs, "list")}
+		c.kinds[k.GroupVersionKind] = k
+		gk := k.GroupKind()
+		if best, ok := c.preferred[gk]; !ok || rank[gv] < rank[best] {
+			c.preferred[gk] = gv
+		}
+	}
 }
 
 // versionRank orders the versions of each group as the server prefers them.
