@@ -74,6 +74,15 @@ func (c *Config) spec(r gitops.Ref) gitops.Tree {
 	case KindPodIdentity:
 		_, written := c.association(r.Name)
 		return written
+	case KindAccessEntry:
+		_, written := c.entry(r.Name)
+		return written
+	case KindFargateProfile:
+		_, written := c.profile(r.Name)
+		return written
+	case KindIdentityProviderConfig:
+		_, written := c.login(r.Name)
+		return written
 	}
 	want, ok := c.nodegroup(r.Name)
 	if !ok {
@@ -94,6 +103,12 @@ func (c *Cloud) converge(ctx context.Context, cfg *Config, w *world, ch plan.Cha
 		return c.stepAccount(ctx, cfg, w, ch.Ref)
 	case KindPodIdentity:
 		return c.stepAssociation(ctx, cfg, w, ch.Ref)
+	case KindAccessEntry:
+		return c.stepEntry(ctx, cfg, w, ch)
+	case KindFargateProfile:
+		return c.stepProfile(ctx, cfg, w, ch)
+	case KindIdentityProviderConfig:
+		return c.stepLogin(ctx, cfg, w, ch)
 	case KindNodegroup:
 		return c.stepGroup(ctx, cfg, w, ch)
 	}
@@ -128,6 +143,12 @@ func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world
 		return c.seeAccount(ctx, cfg, w, r.Name)
 	case KindPodIdentity:
 		return c.seeAssociation(ctx, cfg, w, r.Name)
+	case KindAccessEntry:
+		return c.seeEntry(ctx, cfg, w, r.Name)
+	case KindFargateProfile:
+		return c.seeProfile(ctx, cfg, w, r.Name)
+	case KindIdentityProviderConfig:
+		return c.seeLogins(ctx, cfg, w)
 	case KindNodegroup:
 		return c.refreshGroups(ctx, cfg, w, cfg.groupNames(w, r.Name))
 	}

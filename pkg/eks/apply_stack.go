@@ -70,26 +70,36 @@ const (
 	standing
 )
 
+// ensureStack brings a stack to stand: it makes it, or clears a failed one away first. What it was made from is not compared.
+func (c *Cloud) ensureStack(ctx context.Context, cfg *Config, w *world, o stackOrder) (stage, error) {
+	if w.Strangers[o.name] {
+		return underway, gitops.Errorf(gitops.Foreign, "stack %s does not carry this cluster's tags", o.name)
+	}
+	s, ok := w.Stacks[o.name]
+	switch {
+	case !ok:
+		return underway, c.createStack(ctx, cfg, o)
+	case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
+		return underway, nil
+	case stackUseless(s):
+		return underway, c.deleteStack(ctx, cfg, s)
+	case !stackDone(s) && stackMoving(s):
+		return underway, nil
+	case !stackDone(s):
+		h := w.failed(s)
+		return underway, gitops.Errorf(cmp.Or(h.Reason, gitops.ApplyFailed), "%s", h.Message)
+	}
+	return standing, nil
+}
+
 // ensureRole brings the stack of a role to stand as rendered: it makes it, clears a failed one away first, or updates it.
 // The ARN is valid when the stage is standing.
 func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (stage, string, error) {
-	if w.Strangers[r.stack] {
-		return underway, "", gitops.Errorf(gitops.Foreign, "stack %s does not carry this cluster's tags", r.stack)
+	stage, err := c.ensureStack(ctx, cfg, w, stackOrder{name: r.stack, body: r.body, tags: r.tags, iam: true, named: r.named})
+	if err != nil || stage != standing {
+		return stage, "", err
 	}
-	s, ok := w.Stacks[r.stack]
-	switch {
-	case !ok:
-		return underway, "", c.createStack(ctx, cfg, stackOrder{name: r.stack, body: r.body, tags: r.tags, iam: true, named: r.named})
-	case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
-		return underway, "", nil
-	case stackUseless(s):
-		return underway, "", c.deleteStack(ctx, cfg, s)
-	case !stackDone(s) && stackMoving(s):
-		return underway, "", nil
-	case !stackDone(s):
-		h := w.failed(s)
-		return underway, "", gitops.Errorf(cmp.Or(h.Reason, gitops.ApplyFailed), "%s", h.Message)
-	}
+	s := w.Stacks[r.stack]
 	rendered, err := r.template()
 	if err != nil {
 		return underway, "", err

@@ -178,7 +178,7 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 			first[name] = i
 		}
 	}
-	var pools, addons, associations []string
+	var pools, addons, associations, profiles []string
 	groups := c.nodegroups()
 	for _, g := range groups {
 		pools = append(pools, g.name)
@@ -192,8 +192,15 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 			fail(fmt.Sprintf("iam.podIdentityAssociations[%d]", i), "namespace and serviceAccountName are required")
 		}
 	}
+	for _, p := range c.full.FargateProfiles {
+		profiles = append(profiles, p.Name)
+	}
+	if len(c.full.IdentityProviders) > 1 {
+		fail("identityProviders[1]", "EKS takes one identity provider per cluster")
+	}
 	unique("nodegroup", pools, func(i int) string { return groups[i].path + ".name" })
 	unique("addon", addons, func(i int) string { return fmt.Sprintf("addons[%d].name", i) })
+	unique("Fargate profile", profiles, func(i int) string { return fmt.Sprintf("fargateProfiles[%d].name", i) })
 	unique("association", associations, func(i int) string { return fmt.Sprintf("iam.podIdentityAssociations[%d]", i) })
 	if len(associations) > 0 && !slices.Contains(addons, api.PodIdentityAgentAddon) && !c.full.IsAutoModeEnabled() {
 		fail("iam.podIdentityAssociations", "pods get their credentials from the %s addon: add it to addons", api.PodIdentityAgentAddon)

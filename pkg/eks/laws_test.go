@@ -47,7 +47,39 @@ func drawConfig(t *rapid.T, label string) string {
 			}
 		}
 	}
+	drawAccess(t, &b, label)
 	return b.String()
+}
+
+// drawAccess draws access entries, Fargate profiles and an identity provider.
+func drawAccess(t *rapid.T, b *strings.Builder, label string) {
+	yes := func(what string) bool { return rapid.Bool().Draw(t, label+what) }
+	some := func(what string) []string {
+		return rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID[string]).Draw(t, label+what)
+	}
+	head := "accessConfig:\n  accessEntries:\n"
+	for _, name := range some("entries") {
+		fmt.Fprintf(b, "%s  - principalARN: arn:aws:iam::111122223333:role/x/%s\n", head, name)
+		head = ""
+		if yes("nodes" + name) {
+			b.WriteString("    type: EC2_LINUX\n")
+			continue
+		}
+		if groups := some("groups" + name); len(groups) > 0 {
+			fmt.Fprintf(b, "    kubernetesGroups: [%s]\n", strings.Join(groups, ", "))
+		}
+		if yes("policy" + name) {
+			b.WriteString("    accessPolicies: [{policyARN: \"arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy\", accessScope: {type: cluster}}]\n")
+		}
+	}
+	head = "fargateProfiles:\n"
+	for _, name := range some("profiles") {
+		fmt.Fprintf(b, "%s- name: %s\n  selectors: [{namespace: %s}]\n", head, name, rapid.SampledFrom([]string{"x", "y"}).Draw(t, label+"selector"+name))
+		head = ""
+	}
+	if yes("login") {
+		fmt.Fprintf(b, "identityProviders: [{type: oidc, name: %s, issuerURL: \"https://sso.example\", clientID: x}]\n", rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+"login"))
+	}
 }
 
 func parsed(t *rapid.T, body string) *Config {
@@ -123,7 +155,8 @@ func TestLawSuccessor(t *testing.T) {
 	})
 }
 
-// TestLawOwned: nothing is ever deleted that does not carry the cluster's tags or the mark of this product.
+// TestLawOwned: nothing is ever deleted that does not carry the cluster's tags or the mark of this product. What eksctl leaves
+// without a mark is replaced where git names it.
 func TestLawOwned(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -135,13 +168,41 @@ func TestLawOwned(t *testing.T) {
 				g.Stack = nil
 			}
 		}
+		for name, p := range w.Profiles {
+			if rapid.Bool().Draw(rt, "foreign profile "+name) {
+				delete(p.Tags, tagMade)
+			}
+		}
+		for principal := range w.Entries {
+			if rapid.Bool().Draw(rt, "foreign entry "+principal) {
+				delete(w.Stacks, entryStack("dev", principal))
+				delete(w.Templates, entryStack("dev", principal))
+			}
+		}
 		for _, c := range build(is.observe(w, false)).Changes {
 			if c.Action != plan.Delete && c.Action != plan.Replace {
 				continue
 			}
-			if g := w.Groups[c.Ref.Name]; c.Ref.Kind != KindNodegroup || g == nil || g.Stack == nil {
+			if named := c.Action == plan.Replace && (c.Ref.Kind == KindFargateProfile || c.Ref.Kind == KindIdentityProviderConfig); !named && !ours(w, c.Ref) {
 				rt.Fatalf("%s %s is not ours", c.Action, c.Ref)
 			}
 		}
 	})
+}
+
+// ours says that the world has a mark on what a ref names.
+func ours(w *world, r gitops.Ref) bool {
+	switch r.Kind {
+	case KindNodegroup:
+		g := w.Groups[r.Name]
+		return g != nil && g.Stack != nil
+	case KindAccessEntry:
+		_, ok := w.Stacks[entryStack("dev", r.Name)]
+		return ok
+	case KindFargateProfile:
+		return w.Profiles[r.Name].Tags[tagMade] != ""
+	case KindIdentityProviderConfig:
+		return w.Logins[r.Name].Tags[tagMade] != ""
+	}
+	return false
 }

@@ -24,6 +24,12 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		mergeAccount(r.Name, from, into)
 	case KindPodIdentity:
 		copyKey(from.Associations, into.Associations, r.Name)
+	case KindAccessEntry:
+		copyKey(from.Entries, into.Entries, r.Name)
+	case KindFargateProfile:
+		copyKey(from.Profiles, into.Profiles, r.Name)
+	case KindIdentityProviderConfig:
+		into.Logins = from.Logins
 	case KindNodegroup:
 		for _, name := range slices.Concat(cfg.groupNames(from, r.Name), cfg.groupNames(into, r.Name)) {
 			copyKey(from.Groups, into.Groups, name)
@@ -66,6 +72,10 @@ func (c *Config) belongs(stack string, r gitops.Ref, from, into *world) bool {
 		return stack == irsaStack(c.Name, r.Name)
 	case KindPodIdentity:
 		return stack == podIdentityStack(c.Name, r.Name)
+	case KindAccessEntry:
+		return stack == entryStack(c.Name, r.Name)
+	case KindFargateProfile:
+		return stack == fargateStack(c.Name)
 	case KindAddon:
 		return stack == addonStack(c.Name, r.Name) || tag(from.Stacks[stack], tagAddon) == r.Name || tag(into.Stacks[stack], tagAddon) == r.Name
 	}

@@ -17,10 +17,7 @@ var unmanaged = []struct {
 	{[]string{"gitops"}, true},
 	{[]string{"karpenter"}, true},
 	{[]string{"capabilities"}, true},
-	{[]string{"fargateProfiles"}, true},
 	{[]string{"iamIdentityMappings"}, true},
-	{[]string{"identityProviders"}, true},
-	{[]string{"accessConfig", "accessEntries"}, true},
 	{[]string{"accessConfig", "authenticationMode"}, false},
 	{[]string{"accessConfig", "bootstrapClusterCreatorAdminPermissions"}, false},
 	{[]string{"upgradePolicy"}, false},
@@ -41,8 +38,7 @@ var unmanaged = []struct {
 	{[]string{"vpc", "manageSharedNodeSecurityGroupRules"}, false},
 	{[]string{"iam", "vpcResourceControllerPolicy"}, false},
 	{[]string{"iam", "serviceRolePermissionsBoundary"}, false},
-	{[]string{"iam", "fargatePodExecutionRoleARN"}, true},
-	{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, true},
+	{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, false},
 }
 
 // unmanagedPool are fields of nodegroups, of the kind named, that are not managed.

@@ -30,19 +30,23 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 	}
 	if cfg.foreign(w) == nil {
 		confirm(inv, cfg.Name, seen)
+		if !c.Teardown {
+			cfg.makeRoom(w, seen)
+		}
 	}
 	return seen, nil
 }
 
-// confirm answers for what the inventory remembers: what nothing showed is certainly gone, for the sweep was whole; and an
-// addon or association without a mark of ours is ours all the same when it was applied from here, as an adopted one is.
+// confirm answers for what the inventory remembers: what nothing showed is certainly gone, for the sweep was whole; and what
+// bears no mark of ours is ours all the same when it was applied from here, as an adopted addon is. Of the kinds that are
+// adopted without a stack, that is.
 func confirm(inv gitops.Inventory, cluster string, seen gitops.Observed) {
 	for r := range inv {
 		if r.Domain != gitops.EKS || r.Namespace != cluster {
 			continue
 		}
 		o := seen[r]
-		if o.Next == nil && o.Live != nil && (r.Kind == KindAddon || r.Kind == KindPodIdentity) {
+		if o.Next == nil && o.Live != nil && slices.Contains([]string{KindAddon, KindPodIdentity, KindAccessEntry, KindFargateProfile, KindIdentityProviderConfig}, r.Kind) {
 			o.Owned = true
 		}
 		seen[r] = o
@@ -196,6 +200,12 @@ func (c *Config) observeWant(w *world, want want) gitops.Observation {
 		return c.observeAccount(w, want.ref.Name)
 	case KindPodIdentity:
 		return c.observeAssociation(w, want.ref.Name)
+	case KindAccessEntry:
+		return c.observeEntry(w, want.ref.Name)
+	case KindFargateProfile:
+		return c.observeProfile(w, want.ref.Name)
+	case KindIdentityProviderConfig:
+		return c.observeLogin(w, want.ref.Name)
 	default:
 		return c.observeNodegroup(w, want.ref.Name)
 	}
@@ -331,6 +341,17 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 	for _, name := range slices.Sorted(maps.Keys(w.Associations)) {
 		a := w.Associations[name]
 		left(KindPodIdentity, name, gitops.Tree{"roleARN": deref(a.RoleArn)}, a.Tags[tagMade] == c.Name, nil)
+	}
+	c.observeEntriesLeft(w, left)
+	var profiles []gitops.Ref
+	for _, p := range c.full.FargateProfiles {
+		profiles = append(profiles, c.ref(KindFargateProfile, p.Name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Profiles)) {
+		left(KindFargateProfile, name, profileTree(w.Profiles[name]), w.Profiles[name].Tags[tagMade] == c.Name, profiles)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Logins)) {
+		left(KindIdentityProviderConfig, name, loginTree(w.Logins[name]), w.Logins[name].Tags[tagMade] == c.Name, nil)
 	}
 }
 

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -73,7 +74,53 @@ func worldOf(t *testing.T, cfg *Config) *world {
 		roleIn(t, w, cfg, r, err)
 		w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: aws.String("arn:" + r.stack)}
 	}
+	accessIn(t, w, cfg)
 	return w
+}
+
+// accessIn puts the access entries, Fargate profiles and identity providers of the config into the world.
+func accessIn(t *testing.T, w *world, cfg *Config) {
+	t.Helper()
+	for i := range cfg.full.AccessConfig.AccessEntries {
+		e := &cfg.full.AccessConfig.AccessEntries[i]
+		o, err := cfg.renderEntry(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template, err := parseTree(o.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		principal := e.PrincipalARN.String()
+		stackIn(w, cfg, o.name, nil, nil, template)
+		live := &accessEntry{AccessEntry: &ekstypes.AccessEntry{
+			PrincipalArn: &principal, Type: aws.String(cmp.Or(e.Type, standardEntry)), KubernetesGroups: e.KubernetesGroups,
+			Username: aws.String(cmp.Or(e.KubernetesUsername, defaultUsername(e.PrincipalARN))),
+		}}
+		for _, p := range e.AccessPolicies {
+			live.Policies = append(live.Policies, ekstypes.AssociatedAccessPolicy{
+				PolicyArn: aws.String(p.PolicyARN.String()), AccessScope: &ekstypes.AccessScope{Type: p.AccessScope.Type, Namespaces: p.AccessScope.Namespaces},
+			})
+		}
+		w.Entries[principal] = live
+	}
+	for _, p := range cfg.full.FargateProfiles {
+		live := &ekstypes.FargateProfile{
+			FargateProfileName: &p.Name, Status: ekstypes.FargateProfileStatusActive, PodExecutionRoleArn: aws.String(cmp.Or(cfg.profileRole(p), "arn:pods")),
+			Subnets: append([]string{}, p.Subnets...), Tags: withTag(p.Tags, tagMade, cfg.Name),
+		}
+		for _, s := range p.Selectors {
+			live.Selectors = append(live.Selectors, ekstypes.FargateProfileSelector{Namespace: &s.Namespace, Labels: s.Labels})
+		}
+		w.Profiles[p.Name] = live
+	}
+	for _, name := range cfg.logins() {
+		p, _ := cfg.login(name)
+		w.Logins[name] = &ekstypes.OidcIdentityProviderConfig{
+			IdentityProviderConfigName: &p.Name, Status: ekstypes.ConfigStatusActive, IssuerUrl: &p.IssuerURL, ClientId: &p.ClientID,
+			RequiredClaims: p.RequiredClaims, Tags: withTag(p.Tags, tagMade, cfg.Name),
+		}
+	}
 }
 
 func orAnywhere(cidrs []string) []string {

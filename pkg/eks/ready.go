@@ -71,6 +71,12 @@ func (c *Cloud) arrived(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 		p, written := cfg.association(r.Name)
 		diff, err := cfg.compareAssociation(w, p, written)
 		return c.roleArrived(cfg, w, podIdentityStack(cfg.Name, r.Name), p.RoleARN != "", diff, err)
+	case KindAccessEntry:
+		return c.entryArrived(cfg, w, r.Name), nil
+	case KindFargateProfile:
+		return c.profileArrived(cfg, w, r.Name), nil
+	case KindIdentityProviderConfig:
+		return c.loginArrived(cfg, w, r.Name), nil
 	case KindNodegroup:
 		return c.groupArrived(ctx, cfg, w, r)
 	}
@@ -200,29 +206,13 @@ func (c *Cloud) nodesArrived(ctx context.Context, g *group) (gitops.Health, erro
 
 // gone tells how far the deletion of a ref is.
 func (c *Cloud) gone(cfg *Config, w *world, r gitops.Ref) gitops.Health {
-	var stacks []string
-	there := false
 	switch r.Kind {
-	case KindCluster:
-		stacks, there = []string{clusterStack(cfg.Name)}, w.Cluster != nil
-	case KindIdentityProvider:
-		there = w.Provider
-	case KindAddon:
-		stacks, there = c.addonStacks(w, r.Name), w.Addons[r.Name] != nil
-	case KindServiceAccount:
-		stacks = []string{irsaStack(cfg.Name, r.Name)}
-	case KindPodIdentity:
-		stacks, there = []string{podIdentityStack(cfg.Name, r.Name)}, w.Associations[r.Name] != nil
-	case KindNodegroup:
-		for _, g := range w.Groups {
-			if g.User == r.Name {
-				there = true
-				stacks = append(stacks, nodegroupStack(cfg.Name, g.Name))
-			}
-		}
-	default:
-		stacks = []string{r.Name}
+	case KindFargateProfile:
+		return w.profileGone(r.Name)
+	case KindIdentityProviderConfig:
+		return w.loginGone(r.Name)
 	}
+	stacks, there := c.remains(cfg, w, r)
 	slices.Sort(stacks)
 	for _, name := range stacks {
 		s, ok := w.Stacks[name]
@@ -242,4 +232,32 @@ func (c *Cloud) gone(cfg *Config, w *world, r gitops.Ref) gitops.Health {
 		return h
 	}
 	return gitops.Health{Status: gitops.Absent}
+}
+
+// remains names the stacks that a ref may have, and says whether the thing itself is there.
+func (c *Cloud) remains(cfg *Config, w *world, r gitops.Ref) (stacks []string, there bool) {
+	switch r.Kind {
+	case KindCluster:
+		stacks, there = []string{clusterStack(cfg.Name)}, w.Cluster != nil
+	case KindIdentityProvider:
+		there = w.Provider
+	case KindAddon:
+		stacks, there = c.addonStacks(w, r.Name), w.Addons[r.Name] != nil
+	case KindServiceAccount:
+		stacks = []string{irsaStack(cfg.Name, r.Name)}
+	case KindPodIdentity:
+		stacks, there = []string{podIdentityStack(cfg.Name, r.Name)}, w.Associations[r.Name] != nil
+	case KindAccessEntry:
+		stacks, there = []string{entryStack(cfg.Name, r.Name)}, w.Entries[r.Name] != nil
+	case KindNodegroup:
+		for _, g := range w.Groups {
+			if g.User == r.Name {
+				there = true
+				stacks = append(stacks, nodegroupStack(cfg.Name, g.Name))
+			}
+		}
+	default:
+		stacks = []string{r.Name}
+	}
+	return stacks, there
 }

@@ -21,6 +21,11 @@ const (
 	KindServiceAccount = "ServiceAccount"
 	// KindPodIdentity is a pod identity association: Name is "namespace/serviceaccount".
 	KindPodIdentity = "PodIdentityAssociation"
+	// KindAccessEntry is an access entry: Name is the ARN of its principal.
+	KindAccessEntry    = "AccessEntry"
+	KindFargateProfile = "FargateProfile"
+	// KindIdentityProviderConfig is an OpenID Connect provider that lets people into the cluster.
+	KindIdentityProviderConfig = "IdentityProviderConfig"
 	// KindStack is any other CloudFormation stack of the cluster; it appears only in a teardown.
 	KindStack = "Stack"
 )
@@ -59,6 +64,7 @@ func irsaStack(cluster, namespaced string) string {
 func podIdentityStack(cluster, namespaced string) string {
 	return stackPrefix(cluster) + "podidentityrole-" + strings.Replace(namespaced, "/", "-", 1)
 }
+func fargateStack(cluster string) string      { return stackPrefix(cluster) + "fargate" }
 func addonStack(cluster, addon string) string { return stackPrefix(cluster) + "addon-" + addon }
 func addonIdentityStack(cluster, addon, account string) string {
 	return addonStack(cluster, addon) + "-podidentityrole-" + account

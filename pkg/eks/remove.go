@@ -30,13 +30,13 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 	case KindServiceAccount:
 		return c.removeAccount(ctx, cfg, w, r)
 	case KindPodIdentity:
-		if a := w.Associations[r.Name]; a != nil {
-			_, err := c.aws.eks.DeletePodIdentityAssociation(ctx, &eks.DeletePodIdentityAssociationInput{ClusterName: &cfg.Name, AssociationId: a.AssociationId})
-			if err != nil && !absent(err) {
-				return err
-			}
-		}
-		return c.removeStacks(ctx, cfg, w, []string{podIdentityStack(cfg.Name, r.Name)})
+		return c.removeAssociation(ctx, cfg, w, r.Name)
+	case KindAccessEntry:
+		return c.removeEntry(ctx, cfg, w, r.Name)
+	case KindFargateProfile:
+		return c.removeProfile(ctx, cfg, w, r.Name)
+	case KindIdentityProviderConfig:
+		return c.removeLogin(ctx, cfg, w, r)
 	case KindIdentityProvider:
 		if !w.Provider {
 			return nil
@@ -50,6 +50,16 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 		return c.removeStacks(ctx, cfg, w, []string{clusterStack(cfg.Name)})
 	}
 	return c.removeStacks(ctx, cfg, w, []string{r.Name})
+}
+
+func (c *Cloud) removeAssociation(ctx context.Context, cfg *Config, w *world, name string) error {
+	if a := w.Associations[name]; a != nil {
+		_, err := c.aws.eks.DeletePodIdentityAssociation(ctx, &eks.DeletePodIdentityAssociationInput{ClusterName: &cfg.Name, AssociationId: a.AssociationId})
+		if err != nil && !absent(err) {
+			return err
+		}
+	}
+	return c.removeStacks(ctx, cfg, w, []string{podIdentityStack(cfg.Name, name)})
 }
 
 func (c *Cloud) removeStacks(ctx context.Context, cfg *Config, w *world, names []string) error {
@@ -109,7 +119,8 @@ func (c *Cloud) addonStacks(w *world, name string) []string {
 }
 
 // observeEnd observes everything of a cluster as no longer wanted. What nodes need goes after the nodes; what pods need
-// goes after their nodes too; the provider goes after the roles that trust it; the cluster goes last.
+// goes after their nodes too; the provider goes after the roles that trust it; the cluster goes last. Identity provider
+// configs, and access entries without a stack, end with the cluster.
 func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	gone := func(kind, name string, live gitops.Tree, needs []gitops.Ref) gitops.Ref {
 		r := c.ref(kind, name)
@@ -127,6 +138,9 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 		}
 		pools = append(pools, gone(KindNodegroup, g.User, g.tree(), nil))
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.Profiles)) {
+		pools = append(pools, gone(KindFargateProfile, name, profileTree(w.Profiles[name]), nil))
+	}
 	pools = distinct(pools)
 	for _, name := range slices.Sorted(maps.Keys(w.Addons)) {
 		roles = append(roles, gone(KindAddon, name, addonTree(w.Addons[name]), pools))
@@ -136,17 +150,11 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
 		s := w.Stacks[name]
-		switch {
-		case name == clusterStack(c.Name), tag(s, tagNodegroup) != "" && tag(s, api.NodeGroupTypeTag) != "":
-		case tag(s, tagIRSA) != "":
-			roles = append(roles, gone(KindServiceAccount, tag(s, tagIRSA), gitops.Tree{"stack": name}, pools))
-		case tag(s, tagPodIdentity) != "":
-			roles = append(roles, gone(KindPodIdentity, tag(s, tagPodIdentity), gitops.Tree{"stack": name}, pools))
-		case tag(s, tagAddon) != "":
-			roles = append(roles, gone(KindAddon, tag(s, tagAddon), gitops.Tree{"stack": name}, pools))
-		default:
-			roles = append(roles, gone(KindStack, name, gitops.Tree{"stack": name}, pools))
+		if name == clusterStack(c.Name) || (tag(s, tagNodegroup) != "" && tag(s, api.NodeGroupTypeTag) != "") {
+			continue
 		}
+		kind, what := w.purpose(name)
+		roles = append(roles, gone(kind, what, gitops.Tree{"stack": name}, pools))
 	}
 	roles = distinct(roles)
 	all = slices.Concat(pools, roles)
@@ -156,6 +164,22 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	if _, ok := w.Stacks[clusterStack(c.Name)]; ok || w.Cluster != nil {
 		gone(KindCluster, c.Name, gitops.Tree{"metadata": gitops.Tree{"name": c.Name, "region": c.Region}}, all)
 	}
+}
+
+// purpose tells what a stack in the cluster is for.
+func (w *world) purpose(stack string) (kind, name string) {
+	s := w.Stacks[stack]
+	switch {
+	case tag(s, tagIRSA) != "":
+		return KindServiceAccount, tag(s, tagIRSA)
+	case tag(s, tagPodIdentity) != "":
+		return KindPodIdentity, tag(s, tagPodIdentity)
+	case tag(s, tagAddon) != "":
+		return KindAddon, tag(s, tagAddon)
+	case w.entryOf(stack) != "":
+		return KindAccessEntry, w.entryOf(stack)
+	}
+	return KindStack, stack
 }
 
 // distinct sorts refs and drops repetitions: a thing may have several stacks, and a nodegroup several generations.

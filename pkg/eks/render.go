@@ -45,6 +45,7 @@ func (c *Cloud) renderCluster(ctx context.Context, cfg *Config, w *world) (stack
 		return stackOrder{}, err
 	}
 	spec.Metadata.Version = first
+	spec.Metadata.AccountID = w.Account // without it, eksctl leaves out the role of Fargate profiles
 	if spec.HasAnySubnets() {
 		if err := guarded(func() error { return vpc.ImportSubnetsFromSpec(ctx, c.aws.ec2, spec) }); err != nil {
 			return stackOrder{}, fmt.Errorf("importing the subnets of the file: %w", err)

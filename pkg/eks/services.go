@@ -145,20 +145,44 @@ type eksService struct {
 	client hidden[eks.Client]
 }
 
+func (s eksService) AssociateAccessPolicy(ctx context.Context, in *eks.AssociateAccessPolicyInput, o ...func(*eks.Options)) (*eks.AssociateAccessPolicyOutput, error) {
+	return shown(s.client).AssociateAccessPolicy(ctx, in, o...)
+}
+
+func (s eksService) AssociateIdentityProviderConfig(ctx context.Context, in *eks.AssociateIdentityProviderConfigInput, o ...func(*eks.Options)) (*eks.AssociateIdentityProviderConfigOutput, error) {
+	return shown(s.client).AssociateIdentityProviderConfig(ctx, in, o...)
+}
+
 func (s eksService) CreateAddon(ctx context.Context, in *eks.CreateAddonInput, o ...func(*eks.Options)) (*eks.CreateAddonOutput, error) {
 	return shown(s.client).CreateAddon(ctx, in, o...)
+}
+
+func (s eksService) CreateFargateProfile(ctx context.Context, in *eks.CreateFargateProfileInput, o ...func(*eks.Options)) (*eks.CreateFargateProfileOutput, error) {
+	return shown(s.client).CreateFargateProfile(ctx, in, o...)
 }
 
 func (s eksService) CreatePodIdentityAssociation(ctx context.Context, in *eks.CreatePodIdentityAssociationInput, o ...func(*eks.Options)) (*eks.CreatePodIdentityAssociationOutput, error) {
 	return shown(s.client).CreatePodIdentityAssociation(ctx, in, o...)
 }
 
+func (s eksService) DeleteAccessEntry(ctx context.Context, in *eks.DeleteAccessEntryInput, o ...func(*eks.Options)) (*eks.DeleteAccessEntryOutput, error) {
+	return shown(s.client).DeleteAccessEntry(ctx, in, o...)
+}
+
 func (s eksService) DeleteAddon(ctx context.Context, in *eks.DeleteAddonInput, o ...func(*eks.Options)) (*eks.DeleteAddonOutput, error) {
 	return shown(s.client).DeleteAddon(ctx, in, o...)
 }
 
+func (s eksService) DeleteFargateProfile(ctx context.Context, in *eks.DeleteFargateProfileInput, o ...func(*eks.Options)) (*eks.DeleteFargateProfileOutput, error) {
+	return shown(s.client).DeleteFargateProfile(ctx, in, o...)
+}
+
 func (s eksService) DeletePodIdentityAssociation(ctx context.Context, in *eks.DeletePodIdentityAssociationInput, o ...func(*eks.Options)) (*eks.DeletePodIdentityAssociationOutput, error) {
 	return shown(s.client).DeletePodIdentityAssociation(ctx, in, o...)
+}
+
+func (s eksService) DescribeAccessEntry(ctx context.Context, in *eks.DescribeAccessEntryInput, o ...func(*eks.Options)) (*eks.DescribeAccessEntryOutput, error) {
+	return shown(s.client).DescribeAccessEntry(ctx, in, o...)
 }
 
 func (s eksService) DescribeAddon(ctx context.Context, in *eks.DescribeAddonInput, o ...func(*eks.Options)) (*eks.DescribeAddonOutput, error) {
@@ -181,6 +205,14 @@ func (s eksService) DescribeClusterVersions(ctx context.Context, in *eks.Describ
 	return shown(s.client).DescribeClusterVersions(ctx, in, o...)
 }
 
+func (s eksService) DescribeFargateProfile(ctx context.Context, in *eks.DescribeFargateProfileInput, o ...func(*eks.Options)) (*eks.DescribeFargateProfileOutput, error) {
+	return shown(s.client).DescribeFargateProfile(ctx, in, o...)
+}
+
+func (s eksService) DescribeIdentityProviderConfig(ctx context.Context, in *eks.DescribeIdentityProviderConfigInput, o ...func(*eks.Options)) (*eks.DescribeIdentityProviderConfigOutput, error) {
+	return shown(s.client).DescribeIdentityProviderConfig(ctx, in, o...)
+}
+
 func (s eksService) DescribeNodegroup(ctx context.Context, in *eks.DescribeNodegroupInput, o ...func(*eks.Options)) (*eks.DescribeNodegroupOutput, error) {
 	return shown(s.client).DescribeNodegroup(ctx, in, o...)
 }
@@ -193,8 +225,32 @@ func (s eksService) DescribeUpdate(ctx context.Context, in *eks.DescribeUpdateIn
 	return shown(s.client).DescribeUpdate(ctx, in, o...)
 }
 
+func (s eksService) DisassociateAccessPolicy(ctx context.Context, in *eks.DisassociateAccessPolicyInput, o ...func(*eks.Options)) (*eks.DisassociateAccessPolicyOutput, error) {
+	return shown(s.client).DisassociateAccessPolicy(ctx, in, o...)
+}
+
+func (s eksService) DisassociateIdentityProviderConfig(ctx context.Context, in *eks.DisassociateIdentityProviderConfigInput, o ...func(*eks.Options)) (*eks.DisassociateIdentityProviderConfigOutput, error) {
+	return shown(s.client).DisassociateIdentityProviderConfig(ctx, in, o...)
+}
+
+func (s eksService) ListAccessEntries(ctx context.Context, in *eks.ListAccessEntriesInput, o ...func(*eks.Options)) (*eks.ListAccessEntriesOutput, error) {
+	return shown(s.client).ListAccessEntries(ctx, in, o...)
+}
+
 func (s eksService) ListAddons(ctx context.Context, in *eks.ListAddonsInput, o ...func(*eks.Options)) (*eks.ListAddonsOutput, error) {
 	return shown(s.client).ListAddons(ctx, in, o...)
+}
+
+func (s eksService) ListAssociatedAccessPolicies(ctx context.Context, in *eks.ListAssociatedAccessPoliciesInput, o ...func(*eks.Options)) (*eks.ListAssociatedAccessPoliciesOutput, error) {
+	return shown(s.client).ListAssociatedAccessPolicies(ctx, in, o...)
+}
+
+func (s eksService) ListFargateProfiles(ctx context.Context, in *eks.ListFargateProfilesInput, o ...func(*eks.Options)) (*eks.ListFargateProfilesOutput, error) {
+	return shown(s.client).ListFargateProfiles(ctx, in, o...)
+}
+
+func (s eksService) ListIdentityProviderConfigs(ctx context.Context, in *eks.ListIdentityProviderConfigsInput, o ...func(*eks.Options)) (*eks.ListIdentityProviderConfigsOutput, error) {
+	return shown(s.client).ListIdentityProviderConfigs(ctx, in, o...)
 }
 
 func (s eksService) ListNodegroups(ctx context.Context, in *eks.ListNodegroupsInput, o ...func(*eks.Options)) (*eks.ListNodegroupsOutput, error) {
@@ -211,6 +267,10 @@ func (s eksService) TagResource(ctx context.Context, in *eks.TagResourceInput, o
 
 func (s eksService) UntagResource(ctx context.Context, in *eks.UntagResourceInput, o ...func(*eks.Options)) (*eks.UntagResourceOutput, error) {
 	return shown(s.client).UntagResource(ctx, in, o...)
+}
+
+func (s eksService) UpdateAccessEntry(ctx context.Context, in *eks.UpdateAccessEntryInput, o ...func(*eks.Options)) (*eks.UpdateAccessEntryOutput, error) {
+	return shown(s.client).UpdateAccessEntry(ctx, in, o...)
 }
 
 func (s eksService) UpdateAddon(ctx context.Context, in *eks.UpdateAddonInput, o ...func(*eks.Options)) (*eks.UpdateAddonOutput, error) {

@@ -84,11 +84,15 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 	g.SetLimit(parallel)
 	// Each part writes to its own copy, merged below: the maps of a world are not safe for concurrent use.
 	groups, addons, associations, rest := w.clone(), w.clone(), w.clone(), w.clone()
+	entries, profiles, logins := w.clone(), w.clone(), w.clone()
 	if w.Cluster != nil {
 		g.Go(func() error { return c.readGroups(gctx, cfg, groups) })
 		g.Go(func() error { return c.readAddons(gctx, cfg, addons) })
 		g.Go(func() error { return c.readAssociations(gctx, cfg.Name, associations) })
 		g.Go(func() error { return c.readProvider(gctx, rest) })
+		g.Go(func() error { return c.readEntries(gctx, cfg, entries) })
+		g.Go(func() error { return c.readProfiles(gctx, cfg.Name, profiles) })
+		g.Go(func() error { return c.readLogins(gctx, cfg.Name, logins) })
 	}
 	retained := *newWorld()
 	g.Go(func() error { return c.readRetention(gctx, cfg, &retained) })
@@ -99,6 +103,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 	}
 	w.Groups, w.Addons, w.Latest = groups.Groups, addons.Addons, addons.Latest
 	w.Associations, w.Lent, w.Provider = associations.Associations, associations.Lent, rest.Provider
+	w.Entries, w.Profiles, w.Logins = entries.Entries, profiles.Profiles, logins.Logins
 	w.Retention, w.Versions = retained.Retention, offers.Versions
 	if w.Cluster == nil {
 		// Stacks of nodegroups may outlive a cluster that was deleted by hand: they are still there to be deleted.

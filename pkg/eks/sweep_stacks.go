@@ -112,10 +112,10 @@ func (c *Cloud) readTemplates(ctx context.Context, w *world, names []string) err
 	return nil
 }
 
-// worthReading says that the stack's template is worth reading: it makes an IAM role, or it records what a nodegroup was
-// made from.
+// worthReading says that the stack's template is worth reading: it makes an IAM role, it records what a nodegroup was made
+// from, or it names the principal of an access entry.
 func worthReading(s cfntypes.Stack) bool {
-	return tag(s, tagUserName) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != ""
+	return tag(s, tagUserName) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != "" || makesEntry(s)
 }
 
 // version of a stack: it changes whenever its template may have.

@@ -26,7 +26,8 @@ type want struct {
 // wants takes a ClusterConfig apart. The order of needs is eksctl's order of creation:
 //
 //	Cluster -> IdentityProvider -> addons that nodes need (pod identity agent, then vpc-cni, kube-proxy, coredns)
-//	        -> roles of service accounts and pods -> nodegroups -> all other addons
+//	        -> roles of service accounts and pods, access entries, Fargate profiles, identity providers
+//	        -> nodegroups -> all other addons
 //
 // CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it.
 func (c *Config) wants() []want {
@@ -51,6 +52,9 @@ func (c *Config) wants() []want {
 	for _, g := range c.nodegroups() {
 		pools = append(pools, c.ref(KindNodegroup, g.name))
 	}
+	for _, p := range c.full.FargateProfiles {
+		pools = append(pools, c.ref(KindFargateProfile, p.Name))
+	}
 	for _, a := range addons {
 		w := want{ref: c.ref(KindAddon, a.want.Name), path: a.path, needs: slices.Clone(base)}
 		if !slices.Contains(agent, w.ref) {
@@ -70,10 +74,35 @@ func (c *Config) wants() []want {
 			needs: slices.Concat([]gitops.Ref{cluster}, agent),
 		})
 	}
+	access, admitted := c.wantsAccess(cluster)
+	out = append(out, access...)
 	for _, g := range c.nodegroups() {
-		out = append(out, want{ref: c.ref(KindNodegroup, g.name), path: g.path, needs: slices.Concat(base, early)})
+		out = append(out, want{ref: c.ref(KindNodegroup, g.name), path: g.path, needs: slices.Concat(base, early, admitted)})
 	}
 	return out
+}
+
+// wantsAccess are what lets people, nodes and pods in: access entries, identity providers and Fargate profiles. Nodes are
+// admitted by the entries for nodes.
+func (c *Config) wantsAccess(cluster gitops.Ref) (out []want, admitted []gitops.Ref) {
+	add := func(kind, name, path string, i int) gitops.Ref {
+		r := c.ref(kind, name)
+		out = append(out, want{ref: r, path: fmt.Sprintf("%s[%d]", path, i), needs: []gitops.Ref{cluster}})
+		return r
+	}
+	for i, e := range c.full.AccessConfig.AccessEntries {
+		r := add(KindAccessEntry, e.PrincipalARN.String(), "accessConfig.accessEntries", i)
+		if e.Type != "" && e.Type != standardEntry {
+			admitted = append(admitted, r)
+		}
+	}
+	for i, p := range c.full.FargateProfiles {
+		add(KindFargateProfile, p.Name, "fargateProfiles", i)
+	}
+	for i, name := range c.logins() {
+		add(KindIdentityProviderConfig, name, "identityProviders", i)
+	}
+	return out, admitted
 }
 
 // addon is one addon of the file, or one that eksctl adds to every cluster.
@@ -150,6 +179,12 @@ func (c *Config) stacks() []string {
 		if p.RoleARN == "" {
 			out = append(out, podIdentityStack(c.Name, p.NameString()))
 		}
+	}
+	for _, e := range c.full.AccessConfig.AccessEntries {
+		out = append(out, entryStack(c.Name, e.PrincipalARN.String()))
+	}
+	if len(c.full.FargateProfiles) > 0 {
+		out = append(out, fargateStack(c.Name))
 	}
 	return out
 }

@@ -35,6 +35,11 @@ type world struct {
 	Associations map[string]*ekstypes.PodIdentityAssociation
 	// Lent are the pod identity associations that addons own, by ARN.
 	Lent map[string]*ekstypes.PodIdentityAssociation
+	// Entries are the access entries, by principal.
+	Entries  map[string]*accessEntry
+	Profiles map[string]*ekstypes.FargateProfile
+	// Logins are the identity provider configs, by name.
+	Logins map[string]*ekstypes.OidcIdentityProviderConfig
 	// Provider says whether IAM knows the cluster's issuer.
 	Provider bool
 	// Retention is the retention of the control plane's log group in days; nil when it was not asked for or there is none.
@@ -88,6 +93,7 @@ func (w *world) clone() *world {
 	out.Stacks, out.Strangers, out.Templates = maps.Clone(w.Stacks), maps.Clone(w.Strangers), maps.Clone(w.Templates)
 	out.Groups, out.Addons, out.Associations = maps.Clone(w.Groups), maps.Clone(w.Addons), maps.Clone(w.Associations)
 	out.Accounts, out.Latest, out.Failures, out.Lent = maps.Clone(w.Accounts), maps.Clone(w.Latest), maps.Clone(w.Failures), maps.Clone(w.Lent)
+	out.Entries, out.Profiles, out.Logins = maps.Clone(w.Entries), maps.Clone(w.Profiles), maps.Clone(w.Logins)
 	return &out
 }
 
@@ -96,6 +102,7 @@ func newWorld() *world {
 		Stacks: map[string]cfntypes.Stack{}, Strangers: map[string]bool{}, Templates: map[string]gitops.Tree{},
 		Groups: map[string]*group{}, Addons: map[string]*ekstypes.Addon{},
 		Associations: map[string]*ekstypes.PodIdentityAssociation{}, Lent: map[string]*ekstypes.PodIdentityAssociation{}, Accounts: map[string]serviceAccount{},
+		Entries: map[string]*accessEntry{}, Profiles: map[string]*ekstypes.FargateProfile{}, Logins: map[string]*ekstypes.OidcIdentityProviderConfig{},
 		Latest: map[string]string{}, Failures: map[string]string{},
 	}
 }

@@ -35,7 +35,7 @@ func risk(c Change, o gitops.Observation) Risk {
 // precious names the kinds that hold data, capacity or other objects, so that git alone cannot make them again as they were.
 func precious(r gitops.Ref) bool {
 	if r.Domain == gitops.EKS {
-		return slices.Contains([]string{"Cluster", "Nodegroup", "Addon"}, r.Kind)
+		return slices.Contains([]string{"Cluster", "Nodegroup", "FargateProfile", "Addon"}, r.Kind)
 	}
 	switch r.Group {
 	case "":
