@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -137,47 +137,64 @@ func (c *Cloud) alterCluster(ctx context.Context, cfg *Config, w *world, r gitop
 	if err := c.attempt(ctx, cfg, r, diff, ""); err != nil {
 		return err
 	}
-	return c.changeCluster(ctx, cfg, w, r, diff)
+	if err := c.changeCluster(ctx, cfg, w, r, diff); err != nil {
+		if !busy(err) {
+			c.forgive(r) // AWS did not accept it, and is not to be said to have.
+		}
+		return err
+	}
+	return nil
 }
 
+// changeCluster takes the first step that something differs for. A change that is refused does not keep the others from being
+// made: its error is for the pass in which nothing else is left.
 func (c *Cloud) changeCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref, diff comparison) error {
-	differs := func(path ...string) bool {
-		live, _ := gitops.At(diff.live, path...)
-		next, _ := gitops.At(diff.next, path...)
-		return !equal(live, next)
+	var refusal error
+	for _, s := range clusterSteps() {
+		if !s.due(diff) {
+			continue
+		}
+		u, err := c.takeStep(ctx, cfg, w, s, diff)
+		if err == nil {
+			c.began(r, u)
+			return nil
+		}
+		if !turnedDown(err) {
+			return err
+		}
+		refusal = cmp.Or(refusal, err)
 	}
-	switch {
-	case differs("metadata", "tags"):
-		return c.tagResource(ctx, aws.ToString(w.Cluster.Arn), gitops.TreeAt(diff.live, "metadata", "tags"), gitops.TreeAt(diff.next, "metadata", "tags"))
-	case differs("cloudWatch", "clusterLogging", "enableTypes"):
-		out, err := c.aws.eks.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: &cfg.Name, Logging: cfg.logging()})
-		if err == nil {
-			c.began(r, out.Update)
-		}
-		return err
-	case differs("vpc", "clusterEndpoints"), differs("vpc", "publicAccessCIDRs"):
-		out, err := c.aws.eks.UpdateClusterConfig(ctx, &eks.UpdateClusterConfigInput{Name: &cfg.Name, ResourcesVpcConfig: access(diff.next)})
-		if err == nil {
-			c.began(r, out.Update)
-		}
-		return err
-	case differs("cloudWatch", "clusterLogging", "logRetentionInDays"):
-		_, err := c.aws.logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
-			LogGroupName: aws.String(logGroup(cfg.Name)), RetentionInDays: aws.Int32(int32(cfg.retention())),
-		})
-		if absent(err) {
-			return nil // EKS makes the log group a while after logging was enabled.
-		}
-		return err
-	case differs("metadata", "version"):
-		return c.upgrade(ctx, cfg, w, r)
+	if refusal != nil {
+		return refusal
 	}
 	return gitops.Errorf(gitops.Internal, "no step is known for what differs")
 }
 
+// due says that a field which the step changes differs.
+func (s step) due(diff comparison) bool {
+	return slices.ContainsFunc(clusterFields(), func(f clusterField) bool {
+		live, _ := gitops.At(diff.live, f.path...)
+		next, _ := gitops.At(diff.next, f.path...)
+		return f.by == s.name && !equal(live, next)
+	})
+}
+
+func (c *Cloud) takeStep(ctx context.Context, cfg *Config, w *world, s step, diff comparison) (*ekstypes.Update, error) {
+	if s.take != nil {
+		return s.take(c, ctx, cfg, w, diff)
+	}
+	in := &eks.UpdateClusterConfigInput{Name: &cfg.Name}
+	s.aspect(in, cfg, w, diff)
+	out, err := c.aws.eks.UpdateClusterConfig(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return out.Update, nil
+}
+
 // upgrade moves the control plane up by one minor version, unless that would leave nodes too far behind: a kubelet may be
 // three minors older than the API server (Kubernetes version skew policy).
-func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, _ comparison) (*ekstypes.Update, error) {
 	next := minorOf(aws.ToString(w.Cluster.Version)) + 1
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
 		g := w.Groups[name]
@@ -185,7 +202,7 @@ func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 			continue
 		}
 		if m := minorOf(aws.ToString(g.Nodegroup.Version)); m >= 0 && next-m > 3 {
-			return gitops.Errorf(gitops.Blocked, "nodegroup %s is at 1.%d, and its nodes may be at most three minor versions behind 1.%d: set metadata.version to 1.%d first", g.User, m, next, m+3)
+			return nil, gitops.Errorf(gitops.Blocked, "nodegroup %s is at 1.%d, and its nodes may be at most three minor versions behind 1.%d: set metadata.version to 1.%d first", g.User, m, next, m+3)
 		}
 	}
 	in := &eks.UpdateClusterVersionInput{Name: &cfg.Name, Version: aws.String(fmt.Sprintf("1.%d", next))}
@@ -193,51 +210,11 @@ func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 		in.Force = *cfg.full.Metadata.ForceUpdateVersion
 	}
 	out, err := c.aws.eks.UpdateClusterVersion(ctx, in)
-	if err == nil {
-		c.began(r, out.Update)
-		c.Log.InfoContext(ctx, "control plane upgrade ordered", "version", aws.ToString(in.Version))
+	if err != nil {
+		return nil, err
 	}
-	return err
-}
-
-// logging names every type, because EKS leaves alone those that a request does not name.
-func (c *Config) logging() *ekstypes.Logging {
-	on := c.full.CloudWatch.ClusterLogging.EnableTypes
-	var enable, disable []ekstypes.LogType
-	for _, t := range api.SupportedCloudWatchClusterLogTypes() {
-		if slices.Contains(on, t) {
-			enable = append(enable, ekstypes.LogType(t))
-		} else {
-			disable = append(disable, ekstypes.LogType(t))
-		}
-	}
-	out := &ekstypes.Logging{}
-	if len(enable) > 0 {
-		out.ClusterLogging = append(out.ClusterLogging, ekstypes.LogSetup{Enabled: aws.Bool(true), Types: enable})
-	}
-	if len(disable) > 0 {
-		out.ClusterLogging = append(out.ClusterLogging, ekstypes.LogSetup{Enabled: aws.Bool(false), Types: disable})
-	}
-	return out
-}
-
-// access is what the file says of the endpoint; what it does not say stays.
-func access(next gitops.Tree) *ekstypes.VpcConfigRequest {
-	out := &ekstypes.VpcConfigRequest{}
-	if v, ok := gitops.At(next, "vpc", "clusterEndpoints", "publicAccess"); ok {
-		b, _ := v.(bool)
-		out.EndpointPublicAccess = &b
-	}
-	if v, ok := gitops.At(next, "vpc", "clusterEndpoints", "privateAccess"); ok {
-		b, _ := v.(bool)
-		out.EndpointPrivateAccess = &b
-	}
-	for _, cidr := range gitops.ListAt(next, "vpc", "publicAccessCIDRs") {
-		if s, ok := cidr.(string); ok {
-			out.PublicAccessCidrs = append(out.PublicAccessCidrs, s)
-		}
-	}
-	return out
+	c.Log.InfoContext(ctx, "control plane upgrade ordered", "version", aws.ToString(in.Version))
+	return out.Update, nil
 }
 
 // tagResource sets and removes tags of a resource of EKS; it takes effect at once and holds no lock.

@@ -146,10 +146,10 @@ func (c *Cloud) saying(r gitops.Ref, otherwise string) gitops.Health {
 // changeManaged sends one update of a managed group; size, labels, taints and update limits travel together.
 func (c *Cloud) changeManaged(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
 	g, diff := line.target, line.diff
-	if diff.differs("tags") {
+	if diff.differs(changedBy(byTags)...) {
 		return c.tagResource(ctx, aws.ToString(g.Nodegroup.NodegroupArn), gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"))
 	}
-	if diff.differs("minSize", "maxSize", "desiredCapacity", "labels", "taints", "updateConfig") {
+	if diff.differs(changedBy(byGroupConfig)...) {
 		in := &eks.UpdateNodegroupConfigInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
 		if diff.differs("minSize", "maxSize", "desiredCapacity") {
 			s := diff.scale(g)
@@ -195,7 +195,7 @@ func (c *Cloud) changeSelf(ctx context.Context, line lineup) error {
 		return gitops.Errorf(gitops.HealthFailed, "its Auto Scaling group is gone")
 	}
 	name := aws.ToString(g.Scaling.AutoScalingGroupName)
-	if diff.differs("minSize", "maxSize", "desiredCapacity") {
+	if diff.differs(changedBy(byScaling)...) {
 		s := diff.scale(g)
 		_, err := c.aws.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
 			AutoScalingGroupName: &name, MinSize: size(s.min), MaxSize: size(s.max), DesiredCapacity: size(s.desired),

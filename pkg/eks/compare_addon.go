@@ -68,7 +68,7 @@ func (c *comparison) compareAddonFields(w *world, live *ekstypes.Addon) {
 func (c *Config) wantedAddon(w *world, a addon) gitops.Tree {
 	out := gitops.Clone(a.written)
 	// These choose among addons or steer calls; they are no state of an addon.
-	for _, name := range []string{"publishers", "types", "owners", "resolveConflicts", "useDefaultPodIdentityAssociations"} {
+	for _, name := range addonSteering() {
 		delete(out, name)
 	}
 	if a.want.Version == latest && w.Latest[a.want.Name] != "" {
@@ -91,6 +91,11 @@ func (c *Config) wantedAddon(w *world, a addon) gitops.Tree {
 		out["podIdentityAssociations"] = sortBy(list, "serviceAccountName")
 	}
 	return out
+}
+
+// addonSteering are the fields of an addon that choose among addons or steer calls.
+func addonSteering() []string {
+	return []string{"publishers", "types", "owners", "resolveConflicts", "useDefaultPodIdentityAssociations"}
 }
 
 // lentTo lists the associations that an addon owns.

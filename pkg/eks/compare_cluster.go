@@ -6,7 +6,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
-	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -14,111 +13,34 @@ import (
 // wantedCluster is what the file says explicitly of the cluster itself, among the fields that are compared.
 func (c *Config) wantedCluster() gitops.Tree {
 	out := gitops.Tree{}
-	for _, path := range [][]string{
-		{"metadata", "name"}, {"metadata", "region"}, {"metadata", "version"}, {"metadata", "tags"},
-		{"vpc", "clusterEndpoints", "publicAccess"}, {"vpc", "clusterEndpoints", "privateAccess"}, {"vpc", "publicAccessCIDRs"},
-		{"vpc", "id"}, {"vpc", "cidr"}, {"kubernetesNetworkConfig", "ipFamily"}, {"kubernetesNetworkConfig", "serviceIPv4CIDR"},
-		{"iam", "serviceRoleARN"},
-	} {
-		if v, ok := gitops.At(c.Written, path...); ok && !empty(v) {
-			put(out, v, path...)
+	for _, f := range clusterFields() {
+		if v := f.want(c); !empty(v) {
+			put(out, v, f.path...)
 		}
 	}
-	if v := gitops.StringAt(out, "metadata", "version"); v == "auto" || v == latest {
-		delete(gitops.TreeAt(out, "metadata"), "version")
-	}
-	if cidrs := gitops.ListAt(out, "vpc", "publicAccessCIDRs"); cidrs != nil {
-		put(out, sortedStrings(c.full.VPC.PublicAccessCIDRs), "vpc", "publicAccessCIDRs")
-	}
-	if c.full.IsFullyPrivate() {
-		// eksctl validates with public access on, because it needs it to create; the finished cluster has none.
-		put(out, false, "vpc", "clusterEndpoints", "publicAccess")
-		put(out, true, "vpc", "clusterEndpoints", "privateAccess")
-	}
-	if c.full.HasClusterCloudWatchLogging() {
-		put(out, sortedStrings(c.full.CloudWatch.ClusterLogging.EnableTypes), "cloudWatch", "clusterLogging", "enableTypes")
-	}
-	if days := c.retention(); days > 0 {
-		put(out, int64(days), "cloudWatch", "clusterLogging", "logRetentionInDays")
-	}
 	return out
-}
-
-// fixedCluster are the compared fields that cannot be changed once the cluster exists.
-func fixedCluster() [][]string {
-	return [][]string{
-		{"metadata", "region"}, {"vpc", "id"}, {"kubernetesNetworkConfig", "ipFamily"}, {"kubernetesNetworkConfig", "serviceIPv4CIDR"},
-		{"iam", "serviceRoleARN"},
-	}
 }
 
 // compareCluster compares the live cluster with the file. The error is for what can never become as the file says.
 func (c *Config) compareCluster(w *world) (comparison, *gitops.Error) {
 	out := comparison{live: gitops.Tree{}, next: c.wantedCluster()}
-	cl := w.Cluster
-	show := func(v any, path ...string) {
-		if _, wanted := gitops.At(out.next, path...); wanted {
-			put(out.live, v, path...)
+	told, _ := treeOf(w.Cluster).(gitops.Tree)
+	var problems []*gitops.Error
+	for _, f := range clusterFields() {
+		next, wanted := gitops.At(out.next, f.path...)
+		live := f.read(c, w, told, next)
+		if wanted || f.whole && !empty(live) {
+			put(out.live, live, f.path...)
+		}
+		if why := f.stuck(w, live, next); wanted && why != "" {
+			path := strings.Join(f.path, ".")
+			problems = append(problems, gitops.Errorf(gitops.Immutable, "%s %s", path, why).At(c.origin(path)))
 		}
 	}
-	show(c.Name, "metadata", "name")
-	show(regionOf(cl), "metadata", "region")
-	show(aws.ToString(cl.Version), "metadata", "version")
-	if tags := c.liveTags(w); len(tags) > 0 || gitops.TreeAt(out.next, "metadata", "tags") != nil {
-		put(out.live, tags, "metadata", "tags")
+	if len(problems) > 0 {
+		return out, first(problems)
 	}
-	if v := cl.ResourcesVpcConfig; v != nil {
-		show(v.EndpointPublicAccess, "vpc", "clusterEndpoints", "publicAccess")
-		show(v.EndpointPrivateAccess, "vpc", "clusterEndpoints", "privateAccess")
-		show(sortedStrings(v.PublicAccessCidrs), "vpc", "publicAccessCIDRs")
-		show(aws.ToString(v.VpcId), "vpc", "id")
-	}
-	if cidr, ok := gitops.At(out.next, "vpc", "cidr"); ok {
-		// It is fixed when the VPC is made, and the cluster's stack is the only place that compares it.
-		put(out.live, cidr, "vpc", "cidr")
-	}
-	if n := cl.KubernetesNetworkConfig; n != nil {
-		show(map[ekstypes.IpFamily]string{ekstypes.IpFamilyIpv4: api.IPV4Family, ekstypes.IpFamilyIpv6: api.IPV6Family}[n.IpFamily], "kubernetesNetworkConfig", "ipFamily")
-		show(aws.ToString(n.ServiceIpv4Cidr), "kubernetesNetworkConfig", "serviceIPv4CIDR")
-	}
-	show(aws.ToString(cl.RoleArn), "iam", "serviceRoleARN")
-	show(sortedStrings(loggedTypes(cl)), "cloudWatch", "clusterLogging", "enableTypes")
-	show(int64(aws.ToInt32(w.Retention)), "cloudWatch", "clusterLogging", "logRetentionInDays")
-	return out, c.immutable(out, w)
-}
-
-// immutable finds what the file wants and AWS cannot do to a live cluster.
-func (c *Config) immutable(out comparison, w *world) *gitops.Error {
-	fail := func(path, format string, args ...any) *gitops.Error {
-		return gitops.Errorf(gitops.Immutable, path+" "+format, args...).At(c.origin(path))
-	}
-	for _, path := range fixedCluster() {
-		live, _ := gitops.At(out.live, path...)
-		next, wanted := gitops.At(out.next, path...)
-		if wanted && !equalFold(live, next) {
-			return fail(strings.Join(path, "."), "cannot be changed on a live cluster: it is %v, and the file says %v", live, next)
-		}
-		if wanted {
-			put(out.live, next, path...)
-		}
-	}
-	version := gitops.StringAt(out.next, "metadata", "version")
-	if version != "" && compareMinor(version, aws.ToString(w.Cluster.Version)) < 0 {
-		return fail("metadata.version", "cannot go back: the cluster is at %s, and the file says %s", aws.ToString(w.Cluster.Version), version)
-	}
-	if len(w.Versions) > 0 && version != "" && !slices.ContainsFunc(w.Versions, func(v clusterVersion) bool { return v.Version == version }) {
-		return fail("metadata.version", "%s is not offered by EKS (%s)", version, offered(w.Versions))
-	}
-	return nil
-}
-
-func equalFold(a, b any) bool {
-	x, xok := a.(string)
-	y, yok := b.(string)
-	if xok && yok {
-		return strings.EqualFold(x, y)
-	}
-	return equal(a, b)
+	return out, nil
 }
 
 func offered(versions []clusterVersion) string {

@@ -125,7 +125,7 @@ func (c *comparison) compareFixed(want nodegroup, g *group) {
 	for _, name := range slices.Sorted(maps.Keys(c.next)) {
 		_, done := c.live[name]
 		switch {
-		case row(name).class(managed) == ignored:
+		case !row(name).class(managed).compared():
 			c.live[name] = c.next[name]
 		case !done && fixed(name):
 			c.live[name] = liveField(name, c.next[name], want, g)

@@ -178,6 +178,11 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 			first[name] = i
 		}
 	}
+	switch v := gitops.StringAt(c.Written, protection()...); v {
+	case "", "true", "false":
+	default:
+		fail("metadata.annotations", "%s is %q: it must be \"true\" or \"false\"", protection()[2], v)
+	}
 	var pools, addons, associations, profiles []string
 	groups := c.nodegroups()
 	for _, g := range groups {

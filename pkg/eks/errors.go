@@ -142,3 +142,12 @@ func busy(err error) bool {
 	}
 	return false
 }
+
+// turnedDown reports whether this very change was turned down, by AWS or by a rule of ours: other changes may go ahead.
+func turnedDown(err error) bool {
+	if _, ours := errors.AsType[*gitops.Error](err); ours {
+		return true
+	}
+	code := errorCode(err)
+	return code != "" && !busy(err) && !throttled(code)
+}

@@ -13,16 +13,39 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// class says what a difference in a nodegroup's field leads to.
+// class says what becomes of a field of the file, and what a difference in it leads to.
 type class int
 
 const (
-	// replaced fields are fixed when the nodegroup is created.
+	// replaced fields are fixed when the thing is made: another value means a new thing in its place.
 	replaced class = iota
-	// mutable fields are changed in place by a call to EKS or Auto Scaling.
+	// mutable fields are changed in place by a call.
 	mutable
-	// ignored fields are not compared: they name the group, or only matter when it is created.
-	ignored
+	// immutable fields cannot change, and a difference is an error.
+	immutable
+	// settled fields are used when the thing is made. Nothing changes them later, and a later change is not noticed.
+	settled
+	// created fields are used when the thing is made. Later changes of them are not managed, and a plan that has one says so.
+	created
+	// unmanaged fields are neither set nor changed, and a plan that has one says so.
+	unmanaged
+	// refused fields are an error.
+	refused
+	// naming fields name the thing: another value is another thing.
+	naming
+	// steering fields say how something is done; they are no state of anything.
+	steering
+)
+
+// compared says that a difference of such a field in a nodegroup leads to something.
+func (c class) compared() bool { return c == replaced || c == mutable }
+
+// The calls that change nodegroups; their tags are changed by byTags, too.
+const (
+	byGroupConfig  = "eks:UpdateNodegroupConfig"
+	byGroupVersion = "eks:UpdateNodegroupVersion"
+	byScaling      = "autoscaling:UpdateAutoScalingGroup"
+	byScalingTags  = "autoscaling:CreateOrUpdateTags"
 )
 
 // field is one row of the table of nodegroup fields. A field of the file that has no row is replaced, and its live value
@@ -30,39 +53,68 @@ const (
 type field struct {
 	name          string
 	managed, self class
+	// by and selfBy are the calls that change it, where it is mutable.
+	by, selfBy string
 	// live reads the value from AWS; false means that AWS does not tell it.
 	live func(*group) (any, bool)
+	// seen says where live reads it.
+	seen string
 	// launch says that live reads the launch template.
 	launch bool
+	note   string
 }
 
 // fields is the table. Sources of the classes: EKS API reference (UpdateNodegroupConfig, UpdateNodegroupVersion) for
 // managed nodegroups; for self-managed ones the Auto Scaling API, all else being baked into the launch template.
 func fields() []field {
-	return []field{
-		{name: "name", managed: ignored, self: ignored},
-		{name: "minSize", managed: mutable, self: mutable},
-		{name: "maxSize", managed: mutable, self: mutable},
-		{name: "desiredCapacity", managed: mutable, self: mutable},
-		{name: "labels", managed: mutable, self: replaced},
-		{name: "taints", managed: mutable, self: replaced},
-		{name: "tags", managed: mutable, self: mutable},
-		{name: "updateConfig", managed: mutable, self: ignored},
-		{name: "releaseVersion", managed: mutable},
-		{name: "nodeRepairConfig", managed: ignored},
-		{name: "propagateASGTags", managed: ignored},
-		{name: "asgSuspendProcesses", managed: ignored, self: ignored},
-		{name: "instanceType", live: liveInstanceType},
-		{name: "instanceTypes", live: liveInstanceTypes},
-		{name: "amiFamily", live: liveFamily},
-		{name: "spot", live: liveSpot},
-		{name: "volumeSize", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.VolumeSize }), launch: true},
-		{name: "volumeType", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return string(d.VolumeType) }), launch: true},
-		{name: "volumeIOPS", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Iops }), launch: true},
-		{name: "volumeThroughput", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Throughput }), launch: true},
-		{name: "volumeEncrypted", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Encrypted }), launch: true},
-		{name: "ebsOptimized", live: liveEBSOptimized, launch: true},
+	const launch = "ec2:DescribeLaunchTemplateVersions"
+	out := []field{
+		{name: "name", managed: naming, self: naming},
+		{name: "minSize", managed: mutable, self: mutable, by: byGroupConfig, selfBy: byScaling},
+		{name: "maxSize", managed: mutable, self: mutable, by: byGroupConfig, selfBy: byScaling},
+		{name: "desiredCapacity", managed: mutable, self: mutable, by: byGroupConfig, selfBy: byScaling, note: "without it the size is left to an autoscaler"},
+		{name: "labels", managed: mutable, self: replaced, by: byGroupConfig},
+		{name: "taints", managed: mutable, self: replaced, by: byGroupConfig},
+		{name: "tags", managed: mutable, self: mutable, by: byTags, selfBy: byScalingTags, note: "tags of others are left alone"},
+		{name: "updateConfig", managed: mutable, by: byGroupConfig, self: unmanaged},
+		{name: "releaseVersion", managed: mutable, by: byGroupVersion},
+		{name: "nodeRepairConfig", managed: created},
+		{name: "propagateASGTags", managed: unmanaged},
+		{name: "asgSuspendProcesses", managed: unmanaged, self: unmanaged},
+		{name: "instanceSelector", managed: refused, self: refused},
+		{name: "outpostARN", managed: refused, self: refused},
+		{name: "instanceType", live: liveInstanceType, seen: "eks:DescribeNodegroup, " + launch},
+		{name: "instanceTypes", live: liveInstanceTypes, seen: "eks:DescribeNodegroup"},
+		{name: "amiFamily", live: liveFamily, seen: "eks:DescribeNodegroup", note: "Windows is refused"},
+		{name: "spot", live: liveSpot, seen: "eks:DescribeNodegroup"},
+		{name: "volumeSize", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.VolumeSize }), seen: launch, launch: true},
+		{name: "volumeType", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return string(d.VolumeType) }), seen: launch, launch: true},
+		{name: "volumeIOPS", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Iops }), seen: launch, launch: true},
+		{name: "volumeThroughput", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Throughput }), seen: launch, launch: true},
+		{name: "volumeEncrypted", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Encrypted }), seen: launch, launch: true},
+		{name: "ebsOptimized", live: liveEBSOptimized, seen: launch, launch: true},
 	}
+	for name := range strings.FieldsSeq(recordedFields) {
+		out = append(out, field{name: name})
+	}
+	return out
+}
+
+// recordedFields are replaced, and only the nodegroup's stack tells what they were.
+const recordedFields = `additionalVolumes ami asgMetricsCollection availabilityZones bottlerocket capacityReservation classicLoadBalancerNames
+	clusterDNS containerRuntime cpuCredits disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions
+	instanceName instancePrefix instancesDistribution kubeletExtraConfig launchTemplate localZones maxInstanceLifetime maxPodsPerNode
+	overrideBootstrapCommand placement preBootstrapCommands privateNetworking securityGroups ssh subnets targetGroupARNs volumeKmsKeyID volumeName`
+
+// changedBy names the fields of nodegroups that a call changes.
+func changedBy(call string) []string {
+	var out []string
+	for _, f := range fields() {
+		if f.by == call || f.selfBy == call {
+			out = append(out, f.name)
+		}
+	}
+	return out
 }
 
 func launchFields() []string {

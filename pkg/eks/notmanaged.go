@@ -1,57 +1,58 @@
 package eks
 
 import (
+	"strings"
+
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// unmanaged lists the fields of a ClusterConfig that this version does not manage. Never means that it neither makes nor
-// changes what the field says; otherwise it is used when the cluster or nodegroup is created, and not changed later.
-//
-//nolint:gochecknoglobals // immutable table
-var unmanaged = []struct {
+// uncomparedField is a field of a ClusterConfig that nothing compares, outside of nodegroups.
+type uncomparedField struct {
 	path  []string
-	never bool
-}{
-	{[]string{"gitops"}, true},
-	{[]string{"karpenter"}, true},
-	{[]string{"capabilities"}, true},
-	{[]string{"iamIdentityMappings"}, true},
-	{[]string{"accessConfig", "authenticationMode"}, false},
-	{[]string{"accessConfig", "bootstrapClusterCreatorAdminPermissions"}, false},
-	{[]string{"upgradePolicy"}, false},
-	{[]string{"controlPlaneScalingConfig"}, false},
-	{[]string{"zonalShiftConfig"}, false},
-	{[]string{"autoModeConfig"}, false},
-	{[]string{"remoteNetworkConfig"}, false},
-	{[]string{"outpost"}, false},
-	{[]string{"secretsEncryption"}, false},
-	{[]string{"localZones"}, false},
-	{[]string{"privateCluster", "additionalEndpointServices"}, false},
-	{[]string{"privateCluster", "skipEndpointCreation"}, false},
-	{[]string{"vpc", "extraCIDRs"}, false},
-	{[]string{"vpc", "extraIPv6CIDRs"}, false},
-	{[]string{"vpc", "controlPlaneSubnetIDs"}, false},
-	{[]string{"vpc", "controlPlaneSecurityGroupIDs"}, false},
-	{[]string{"vpc", "hostnameType"}, false},
-	{[]string{"vpc", "manageSharedNodeSecurityGroupRules"}, false},
-	{[]string{"iam", "vpcResourceControllerPolicy"}, false},
-	{[]string{"iam", "serviceRolePermissionsBoundary"}, false},
-	{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, false},
+	class class
+	note  string
 }
 
-// unmanagedPool are fields of nodegroups, of the kind named, that are not managed.
-//
-//nolint:gochecknoglobals // immutable table
-var unmanagedPool = []struct {
-	field         string
-	managed, self bool
-	never         bool
-}{
-	{"propagateASGTags", true, false, true},
-	{"asgSuspendProcesses", true, true, true},
-	{"nodeRepairConfig", true, false, false},
+// uncomparedFields is their table.
+func uncomparedFields() []uncomparedField {
+	const onceMade = "made with the cluster; eksctl does not change it later either"
+	return []uncomparedField{
+		{[]string{"apiVersion"}, steering, ""},
+		{[]string{"kind"}, steering, ""},
+		{[]string{"metadata", "annotations"}, steering, "other annotations mean nothing here"},
+		{[]string{"metadata", "forceUpdateVersion"}, steering, "goes with eks:UpdateClusterVersion"},
+		{[]string{"addonsConfig"}, steering, "which addons a cluster gets by default, and how they get permissions"},
+		{[]string{"gitops"}, unmanaged, "Flux bootstrap"},
+		{[]string{"karpenter"}, unmanaged, ""},
+		{[]string{"capabilities"}, unmanaged, ""},
+		{[]string{"iamIdentityMappings"}, unmanaged, "aws-auth is left alone"},
+		{[]string{"accessConfig", "bootstrapClusterCreatorAdminPermissions"}, created, "EKS takes it at creation only"},
+		{[]string{"autoModeConfig"}, created, ""},
+		{[]string{"remoteNetworkConfig", "iam"}, created, "resources of the cluster's stack"},
+		{[]string{"remoteNetworkConfig", "vpcGatewayID"}, created, "resources of the cluster's stack"},
+		{[]string{"outpost"}, created, ""},
+		{[]string{"availabilityZones"}, settled, onceMade},
+		{[]string{"localZones"}, created, ""},
+		{[]string{"privateCluster", "enabled"}, settled, "its network is made with the cluster; the endpoint access that it means is kept"},
+		{[]string{"privateCluster", "additionalEndpointServices"}, created, ""},
+		{[]string{"privateCluster", "skipEndpointCreation"}, created, ""},
+		{[]string{"vpc", "autoAllocateIPv6"}, settled, onceMade},
+		{[]string{"vpc", "extraCIDRs"}, created, "rules in the cluster's stack"},
+		{[]string{"vpc", "extraIPv6CIDRs"}, created, "rules in the cluster's stack"},
+		{[]string{"vpc", "hostnameType"}, created, ""},
+		{[]string{"vpc", "ipv6Cidr"}, settled, onceMade},
+		{[]string{"vpc", "ipv6Pool"}, settled, onceMade},
+		{[]string{"vpc", "manageSharedNodeSecurityGroupRules"}, created, "rules in the cluster's stack"},
+		{[]string{"vpc", "nat"}, settled, onceMade},
+		{[]string{"vpc", "securityGroup"}, settled, onceMade},
+		{[]string{"vpc", "sharedNodeSecurityGroup"}, settled, onceMade},
+		{[]string{"vpc", "subnets"}, settled, "those of a VPC that is given; new nodegroups use them as the file has them"},
+		{[]string{"iam", "vpcResourceControllerPolicy"}, created, ""},
+		{[]string{"iam", "serviceRolePermissionsBoundary"}, created, ""},
+		{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, created, "of the stack that makes the role"},
+	}
 }
 
 // Notes are the fields that the file sets and this version does not manage, as NotManaged problems: they change nothing
@@ -64,29 +65,29 @@ func (c *Config) notManaged() []*gitops.Error {
 		from := gitops.Origin{Position: position(c.From, path)}
 		out = append(out, gitops.Errorf(gitops.NotManaged, "%s: %s", path, text).On(c.ref(ConfigKind, path)).At(from))
 	}
-	for _, u := range unmanaged {
-		if v, ok := gitops.At(c.Written, u.path...); !ok || empty(v) {
+	for _, f := range uncomparedFields() {
+		if empty(c.written(f.path...)) {
 			continue
 		}
-		path := ""
-		for _, key := range u.path {
-			path = join(path, key)
-		}
-		if u.never {
+		switch path := strings.Join(f.path, "."); f.class {
+		case unmanaged:
 			note(path, "not managed by this version: it is neither created nor changed")
-		} else {
+		case created:
 			note(path, "used when the cluster is created; later changes of it are not managed by this version")
+		default:
 		}
 	}
 	for _, g := range c.nodegroups() {
-		for _, u := range unmanagedPool {
-			if v, ok := g.written[u.field]; !ok || empty(v) || (g.managed != nil && !u.managed) || (g.self != nil && !u.self) {
+		for _, f := range fields() {
+			if empty(g.written[f.name]) {
 				continue
 			}
-			if u.never {
-				note(join(g.path, u.field), "not managed by this version: it is neither set nor changed")
-			} else {
-				note(join(g.path, u.field), "used when the nodegroup is created; later changes of it are not managed by this version")
+			switch path := join(g.path, f.name); f.class(g.managed != nil) {
+			case unmanaged:
+				note(path, "not managed by this version: it is neither set nor changed")
+			case created:
+				note(path, "used when the nodegroup is created; later changes of it are not managed by this version")
+			default:
 			}
 		}
 	}

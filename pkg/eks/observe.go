@@ -137,8 +137,12 @@ func moving(seen gitops.Observed) bool {
 // observe is the pure part: what git wants beside what is live.
 func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 	out := gitops.Observed{}
-	if problem := c.foreign(w); problem != nil {
-		// Nothing inside somebody else's cluster is planned at all.
+	problem := c.foreign(w)
+	if problem == nil && teardown {
+		problem = c.protected(w)
+	}
+	if problem != nil {
+		// Nothing inside somebody else's cluster is planned at all, and nothing is torn down around one that stays.
 		out[problem.Ref] = gitops.Observation{Err: problem, From: problem.From}
 		return out
 	}
@@ -164,6 +168,11 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		r := c.ref(ConfigKind, "iam.withOIDC")
 		note := gitops.Errorf(gitops.NotManaged, "iam.withOIDC: IAM trusts the cluster's issuer, and that is left alone: every role that relies on it would break")
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("iam.withOIDC"))}
+	}
+	if key := secretsKey(w); key != "" && empty(c.written("secretsEncryption", "keyARN")) {
+		r := c.ref(ConfigKind, "secretsEncryption")
+		note := gitops.Errorf(gitops.NotManaged, "secretsEncryption: secrets are encrypted with %s, which the file does not say; that cannot be removed", key)
+		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
 	c.observeLeft(w, out)
 	return out

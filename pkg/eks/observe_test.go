@@ -42,6 +42,13 @@ func worldOf(t *testing.T, cfg *Config) *world {
 		},
 		KubernetesNetworkConfig: &ekstypes.KubernetesNetworkConfigResponse{IpFamily: ekstypes.IpFamilyIpv4, ServiceIpv4Cidr: aws.String("10.100.0.0/16")},
 	}
+	w.Cluster.AccessConfig = &ekstypes.AccessConfigResponse{AuthenticationMode: cfg.full.AccessConfig.AuthenticationMode}
+	if z := cfg.full.ZonalShiftConfig; z != nil {
+		w.Cluster.ZonalShiftConfig = &ekstypes.ZonalShiftConfigResponse{Enabled: z.Enabled}
+	}
+	if key := cfg.full.SecretsEncryption; key != nil {
+		w.Cluster.EncryptionConfig = []ekstypes.EncryptionConfig{{Provider: &ekstypes.Provider{KeyArn: &key.KeyARN}}}
+	}
 	if cfg.full.HasClusterCloudWatchLogging() {
 		w.Cluster.Logging = cfg.logging()
 		w.Retention = aws.Int32(int32(cfg.retention()))

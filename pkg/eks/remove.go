@@ -2,6 +2,7 @@ package eks
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -180,6 +181,17 @@ func (w *world) purpose(stack string) (kind, name string) {
 		return KindAccessEntry, w.entryOf(stack)
 	}
 	return KindStack, stack
+}
+
+// protected reports a cluster that EKS would not delete. What is in it would go first, and it would stand there empty.
+func (c *Config) protected(w *world) *gitops.Error {
+	if w.Cluster == nil || !aws.ToBool(w.Cluster.DeletionProtection) {
+		return nil
+	}
+	path := protection()
+	e := gitops.Errorf(gitops.Blocked, "cluster %s is protected from deletion", c.Name)
+	e.Try = fmt.Sprintf("set metadata.annotations: {%s: \"false\"} in its file, let that be applied, and tear it down then", path[len(path)-1])
+	return e.On(c.ref(KindCluster, c.Name)).At(c.origin("metadata.annotations"))
 }
 
 // distinct sorts refs and drops repetitions: a thing may have several stacks, and a nodegroup several generations.

@@ -149,6 +149,10 @@ func (s eksService) AssociateAccessPolicy(ctx context.Context, in *eks.Associate
 	return shown(s.client).AssociateAccessPolicy(ctx, in, o...)
 }
 
+func (s eksService) AssociateEncryptionConfig(ctx context.Context, in *eks.AssociateEncryptionConfigInput, o ...func(*eks.Options)) (*eks.AssociateEncryptionConfigOutput, error) {
+	return shown(s.client).AssociateEncryptionConfig(ctx, in, o...)
+}
+
 func (s eksService) AssociateIdentityProviderConfig(ctx context.Context, in *eks.AssociateIdentityProviderConfigInput, o ...func(*eks.Options)) (*eks.AssociateIdentityProviderConfigOutput, error) {
 	return shown(s.client).AssociateIdentityProviderConfig(ctx, in, o...)
 }
