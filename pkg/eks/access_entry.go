@@ -73,7 +73,7 @@ func (w *world) entriesOff() bool {
 // noEntries says what to do about that.
 func (c *Config) noEntries() *gitops.Error {
 	e := gitops.Errorf(gitops.ConfigInvalid, "accessConfig.accessEntries: the authentication mode of cluster %s is CONFIG_MAP, in which there are no access entries", c.Name)
-	e.Try = fmt.Sprintf("remove the entries, or move the cluster, which cannot be undone: aws eks update-cluster-config --name %s --access-config authenticationMode=API_AND_CONFIG_MAP", c.Name)
+	e.Try = "remove the entries, or set accessConfig.authenticationMode: API_AND_CONFIG_MAP, which cannot be undone"
 	return e
 }
 

@@ -34,7 +34,8 @@ const (
 	lagging  = 2 * time.Minute
 )
 
-// attempt counts a step. The error says that it was taken often enough to know that it does not work.
+// attempt counts a step. The error says why the update that it began failed, or that it was taken often enough to know that it does not
+// work; the next plan starts anew.
 func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff comparison, nodegroup string) error {
 	key := gitops.DigestOf([]any{diff.live, diff.next})
 	c.mu.Lock()
@@ -47,6 +48,7 @@ func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff com
 	c.mu.Unlock()
 	if t.count > 1 && t.update != "" {
 		if err := c.updateFailure(ctx, cfg, t.update, nodegroup); err != nil {
+			c.giveUp(r)
 			return err
 		}
 	}
@@ -54,6 +56,13 @@ func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff com
 		return gitops.Errorf(gitops.ApplyFailed, "AWS accepted the change %d times, but it stays as it was", t.count-1)
 	}
 	return nil
+}
+
+// giveUp forgets the steps towards a ref.
+func (c *Cloud) giveUp(r gitops.Ref) {
+	c.mu.Lock()
+	delete(c.tries, r)
+	c.mu.Unlock()
 }
 
 // forgive takes back a step that AWS refused because something else holds the lock: it says nothing about the step.

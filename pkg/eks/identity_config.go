@@ -181,7 +181,6 @@ func (c *Cloud) stepLogin(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 		return gitops.Errorf(gitops.ApplyFailed, "it can only be replaced now: the plan is out of date")
 	}
 	if err := c.attempt(ctx, cfg, ch.Ref, diff, ""); err != nil {
-		c.giveUp(ch.Ref)
 		return err
 	}
 	switch {
@@ -191,13 +190,6 @@ func (c *Cloud) stepLogin(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 		return c.removeLogin(ctx, cfg, w, ch.Ref)
 	}
 	return c.tagResource(ctx, aws.ToString(live.IdentityProviderConfigArn), gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"))
-}
-
-// giveUp forgets the steps towards a ref, so that the next plan starts anew.
-func (c *Cloud) giveUp(r gitops.Ref) {
-	c.mu.Lock()
-	delete(c.tries, r)
-	c.mu.Unlock()
 }
 
 func (c *Cloud) associateLogin(ctx context.Context, cfg *Config, r gitops.Ref) error {

@@ -16,7 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 
+	simaws "github.com/eks-gitops/reconciler/internal/sim/aws"
+	simeks "github.com/eks-gitops/reconciler/internal/sim/aws/eks"
 	simfault "github.com/eks-gitops/reconciler/internal/sim/aws/fault"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/simtest"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -253,6 +256,28 @@ func TestNoEffect(t *testing.T) {
 	if !errors.Is(err, &gitops.Error{Reason: gitops.ApplyFailed}) || calls > 20 {
 		t.Errorf("after %d calls: %v", calls, err)
 	}
+}
+
+// TestFailedUpdate: an update that EKS began and could not finish is told with EKS's reason, once; the next plan orders it anew.
+func TestFailedUpdate(t *testing.T) {
+	t.Parallel()
+	planes := &simtest.ControlPlanes{}
+	r := newRigOn(t, small, simaws.Options{ControlPlanes: planes})
+	r.converge()
+	r.git(strings.Replace(small, `"1.34"`, `"1.35"`, 1))
+	planes.Set("dev", simeks.PlaneStatus{Err: errors.New("no capacity for the API server")})
+	c := find(t, r.plan(), KindCluster, "dev")
+	var err error
+	for calls := 0; err == nil && calls < 100; calls++ {
+		err = r.cloud.Apply(t.Context(), c)
+		r.tick()
+	}
+	if !errors.Is(err, &gitops.Error{Reason: gitops.HealthFailed}) || !strings.Contains(err.Error(), "no capacity for the API server") {
+		t.Fatalf("the failed update: %v", err)
+	}
+	planes.Set("dev", simeks.PlaneStatus{Ready: true, Version: "1.35", Endpoint: "https://127.0.0.1:1/dev", CAData: "Y2E="})
+	r.converge()
+	r.settled("the second try")
 }
 
 // await carries one change on until it has a status.
