@@ -145,14 +145,49 @@ func (p *pipeline) admitted(ctx context.Context, x *wire.Exchange, next func(con
 	return reply, err
 }
 
+// run runs the operation, and again while its answer waits for news. The wait is by the caller's time, not the world's.
 func (p *pipeline) run(ctx context.Context, x *wire.Exchange, next func(context.Context) (*wire.Reply, error)) (*wire.Reply, error) {
+	var over <-chan time.Time
+	for {
+		reply, err := p.handle(ctx, x, next)
+		if err != nil {
+			return nil, err
+		}
+		pending, ok := reply.Out.(wire.Pending)
+		if !ok {
+			return reply, nil
+		}
+		news, limit := pending.Pending()
+		if news == nil {
+			return reply, nil
+		}
+		if over == nil {
+			timer := time.NewTimer(limit)
+			defer timer.Stop()
+			over = timer.C
+		}
+		select {
+		case <-news:
+		case <-over:
+			return reply, nil
+		case <-ctx.Done():
+			return nil, wire.ErrAbort
+		case <-p.closed:
+			return nil, wire.ErrAbort
+		}
+	}
+}
+
+func (p *pipeline) handle(ctx context.Context, x *wire.Exchange, next func(context.Context) (*wire.Reply, error)) (*wire.Reply, error) {
 	var reply *wire.Reply
 	// A client that hangs up does not undo what it asked for: AWS would have done it too.
 	ctx = context.WithoutCancel(ctx)
 	err := p.world.Do(!x.Operation.ReadOnly(), func() error {
 		var err error
 		reply, err = next(ctx)
-		p.world.Trail(trailEvent(x, reply, err))
+		if !x.Operation.Data {
+			p.world.Trail(trailEvent(x, reply, err))
+		}
 		return err
 	})
 	if err != nil {
@@ -170,7 +205,7 @@ func trailEvent(x *wire.Exchange, reply *wire.Reply, err error) world.TrailEvent
 	if e.ReadOnly {
 		return e // CloudTrail's lookup is asked for changes; the inputs of reads are not worth their memory
 	}
-	e.Request = marshal(x.In)
+	e.Request = marshal(wire.Parameters(x.Service.Protocol, x.In))
 	var awsErr *wire.Error
 	switch {
 	case errors.As(err, &awsErr):

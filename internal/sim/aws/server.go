@@ -16,10 +16,12 @@ import (
 	"github.com/eks-gitops/reconciler/internal/sim/aws/eks/wiring"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/elb"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/elbv2"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/events"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/fault"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/iam"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/kms"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/logs"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/sqs"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/ssm"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/sts"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
@@ -68,9 +70,11 @@ type Server struct {
 	EKS            *eks.Service
 	ELB            *elb.Service
 	ELBv2          *elbv2.Service
+	Events         *events.Service
 	IAM            *iam.Service
 	KMS            *kms.Service
 	Logs           *logs.Service
+	SQS            *sqs.Service
 	SSM            *ssm.Service
 	STS            *sts.Service
 
@@ -116,6 +120,8 @@ func (s *Server) assemble(o Options) error {
 	s.ELB = elb.New(w)
 	s.ELBv2 = elbv2.New(w)
 	s.CloudTrail = cloudtrail.New(w)
+	s.SQS = sqs.New(w)
+	s.Events = events.New(events.Options{World: w, Record: s.CloudTrail.Record, Deliver: s.SQS.Deliver})
 	s.EC2 = ec2.New(w, ec2.Options{Images: images(w.Region), Machines: o.Machines, InstanceProfile: s.IAM.InstanceProfile})
 	s.AutoScaling = autoscaling.New(w, s.EC2)
 	var err error
@@ -127,7 +133,9 @@ func (s *Server) assemble(o Options) error {
 		return err
 	}
 	s.CloudFormation = cloudformation.New(w, s.EC2.ZoneNames)
-	for _, types := range [][]cloudformation.ResourceType{s.IAM.ResourceTypes(), ec2.Providers(s.EC2), autoscaling.Providers(s.AutoScaling), s.EKS.ResourceTypes()} {
+	for _, types := range [][]cloudformation.ResourceType{
+		s.IAM.ResourceTypes(), ec2.Providers(s.EC2), autoscaling.Providers(s.AutoScaling), s.EKS.ResourceTypes(), s.SQS.ResourceTypes(), s.Events.ResourceTypes(),
+	} {
 		s.CloudFormation.Provide(types...)
 	}
 	return nil
@@ -150,7 +158,7 @@ func (s *Server) connect(o Options) {
 	}
 	s.endpoint = wire.Endpoint{
 		Services: []*wire.Service{
-			s.AutoScaling.API(), s.CloudFormation.API(), s.CloudTrail.API(), s.EC2.API(), s.EKS.API(), s.ELB.API(), s.ELBv2.API(), s.IAM.API(), s.KMS.API(), s.Logs.API(), s.SSM.API(), s.STS.API(),
+			s.AutoScaling.API(), s.CloudFormation.API(), s.CloudTrail.API(), s.EC2.API(), s.EKS.API(), s.ELB.API(), s.ELBv2.API(), s.IAM.API(), s.KMS.API(), s.Logs.API(), s.SQS.API(), s.SSM.API(), s.STS.API(),
 		},
 		Verifier: s.verifier(o),
 		Around:   s.pipeline.around,

@@ -61,14 +61,19 @@ func (a *account) create(stack, file string, parameters map[string]string) {
 	a.t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", file))
 	a.must(err)
+	a.createBody(stack, string(body), parameters)
+}
+
+func (a *account) createBody(stack, body string, parameters map[string]string) {
+	a.t.Helper()
 	in := &cloudformation.CreateStackInput{
-		StackName: &stack, TemplateBody: sdk.String(string(body)), Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		StackName: &stack, TemplateBody: &body, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 		Tags: []types.Tag{{Key: sdk.String("team"), Value: sdk.String("a")}},
 	}
 	for k, v := range parameters {
 		in.Parameters = append(in.Parameters, types.Parameter{ParameterKey: &k, ParameterValue: &v})
 	}
-	_, err = a.stacks().CreateStack(a.t.Context(), in)
+	_, err := a.stacks().CreateStack(a.t.Context(), in)
 	a.must(err)
 }
 

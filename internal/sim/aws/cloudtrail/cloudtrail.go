@@ -45,7 +45,7 @@ func (s *Service) keep(e world.TrailEvent) {
 	if e.ReadOnly {
 		return
 	}
-	e.Request, e.Response = bounded(e.Request), bounded(e.Response)
+	e = trimmed(e)
 	if e.Resources == nil {
 		e.Resources = resources(e)
 	}
@@ -53,6 +53,11 @@ func (s *Service) keep(e world.TrailEvent) {
 		s.state.Events = slices.Delete(s.state.Events, 0, n-maxEvents+1)
 	}
 	s.state.Events = append(s.state.Events, e)
+}
+
+func trimmed(e world.TrailEvent) world.TrailEvent {
+	e.Request, e.Response = bounded(e.Request), bounded(e.Response)
+	return e
 }
 
 // bounded leaves out what is empty, as CloudTrail does, and all of what is too large.
@@ -253,7 +258,7 @@ func matcher(attributes []LookupAttribute) (func(world.TrailEvent) bool, error) 
 func (s *Service) show(e world.TrailEvent) Event {
 	out := Event{
 		EventID: e.ID, EventName: e.Name, ReadOnly: strconv.FormatBool(e.ReadOnly), AccessKeyID: e.AccessKey, EventTime: wire.At(e.Time),
-		EventSource: e.Source, Username: e.User, Resources: []Resource{}, CloudTrailEvent: s.record(e),
+		EventSource: e.Source, Username: e.User, Resources: []Resource{}, CloudTrailEvent: string(s.Record(e)),
 	}
 	for _, r := range e.Resources {
 		out.Resources = append(out.Resources, Resource{ResourceType: r.Type, ResourceName: r.Name})
@@ -261,18 +266,14 @@ func (s *Service) show(e world.TrailEvent) Event {
 	return out
 }
 
-// record is the event in CloudTrail's own record format
+// Record is an event in CloudTrail's own record format
 // (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
-func (s *Service) record(e world.TrailEvent) string {
-	kind := "IAMUser"
-	if strings.Contains(e.Principal, ":assumed-role/") {
-		kind = "AssumedRole"
-	}
+func (s *Service) Record(e world.TrailEvent) json.RawMessage {
+	e = trimmed(e)
 	record := map[string]any{
-		"eventVersion": "1.11",
-		"userIdentity": map[string]any{"type": kind, "arn": e.Principal, "accountId": s.world.Account, "accessKeyId": e.AccessKey, "userName": e.User},
-		"eventTime":    e.Time.UTC().Format(time.RFC3339), "eventSource": e.Source, "eventName": e.Name, "awsRegion": s.world.Region,
-		"sourceIPAddress": sourceAddress(e), "userAgent": e.Agent, "requestID": e.RequestID, "eventID": e.ID, "readOnly": e.ReadOnly,
+		"eventVersion": "1.11", "userIdentity": s.identity(e),
+		"eventTime": e.Time.UTC().Format(time.RFC3339), "eventSource": e.Source, "eventName": e.Name, "awsRegion": s.world.Region,
+		"sourceIPAddress": orText(e.InvokedBy, "127.0.0.1"), "userAgent": orText(e.InvokedBy, e.Agent), "requestID": e.RequestID, "eventID": e.ID, "readOnly": e.ReadOnly,
 		"eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": s.world.Account, "eventCategory": "Management",
 		"requestParameters": e.Request, "responseElements": e.Response,
 	}
@@ -281,14 +282,32 @@ func (s *Service) record(e world.TrailEvent) string {
 	}
 	raw, err := json.Marshal(record)
 	if err != nil {
-		return "{}"
+		return json.RawMessage("{}")
 	}
-	return string(raw)
+	return raw
 }
 
-func sourceAddress(e world.TrailEvent) string {
-	if e.InvokedBy != "" {
-		return e.InvokedBy
+// identity is who called: a user, or a session of a role, maybe through a service that acts in its name
+// (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html).
+func (s *Service) identity(e world.TrailEvent) map[string]any {
+	who := map[string]any{"type": "IAMUser", "arn": e.Principal, "accountId": s.world.Account, "accessKeyId": e.AccessKey, "userName": e.User}
+	if _, session, ok := strings.Cut(e.Principal, ":assumed-role/"); ok {
+		role, _, _ := strings.Cut(session, "/")
+		who["type"] = "AssumedRole"
+		delete(who, "userName")
+		who["sessionContext"] = map[string]any{"sessionIssuer": map[string]any{
+			"type": "Role", "arn": s.world.GlobalARN("iam", "role/"+role), "accountId": s.world.Account, "userName": role,
+		}}
 	}
-	return "127.0.0.1"
+	if e.InvokedBy != "" {
+		who["invokedBy"] = e.InvokedBy
+	}
+	return who
+}
+
+func orText(v, def string) string {
+	if v == "" {
+		return def
+	}
+	return v
 }

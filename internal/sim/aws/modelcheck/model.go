@@ -72,7 +72,7 @@ func files(signing string) []string {
 }
 
 func known() []string {
-	return []string{"autoscaling", "cloudformation", "cloudtrail", "ec2", "eks", "elb", "elbv2", "iam", "kms", "logs", "ssm", "sts"}
+	return []string{"autoscaling", "cloudformation", "cloudtrail", "ec2", "eks", "elb", "elbv2", "iam", "kms", "logs", "sqs", "ssm", "sts"}
 }
 
 // once holds the data for all tests of one binary: it never changes, and reading it takes longer than most tests.

@@ -43,6 +43,9 @@ func writeError(w http.ResponseWriter, s *Service, id string, err *Error) {
 	body := EncodeError(s, id, err)
 	if s.Protocol == JSON || s.Protocol == RESTJSON {
 		w.Header().Set("X-Amzn-Errortype", err.Code)
+		if err.Query != "" {
+			w.Header().Set("X-Amzn-Query-Error", err.Query+";"+blame(err))
+		}
 	}
 	write(w, s.Protocol, id, err.StatusCode(), body)
 }
@@ -76,11 +79,7 @@ func EncodeError(s *Service, id string, err *Error) []byte {
 		b.WriteString("</Response>")
 	case Query:
 		b.WriteString("<ErrorResponse xmlns=\"" + s.Namespace + "\"><Error>")
-		kind := "Sender"
-		if err.StatusCode() >= http.StatusInternalServerError {
-			kind = "Receiver"
-		}
-		text("Type", kind)
+		text("Type", blame(err))
 		text("Code", err.Code)
 		text("Message", err.Message)
 		b.WriteString("</Error>")
@@ -88,6 +87,14 @@ func EncodeError(s *Service, id string, err *Error) []byte {
 		b.WriteString("</ErrorResponse>")
 	}
 	return b.Bytes()
+}
+
+// blame says whose fault an error is.
+func blame(err *Error) string {
+	if err.StatusCode() >= http.StatusInternalServerError {
+		return "Receiver"
+	}
+	return "Sender"
 }
 
 // refusal words a signature fault as the protocol does.

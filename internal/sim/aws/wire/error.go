@@ -16,6 +16,9 @@ type Error struct {
 	Message string
 	// Members are further members of the error's shape (JSON protocols only), such as clusterName of EKS's errors.
 	Members map[string]any
+	// Query is the code that the error had before its service came to speak JSON, for services whose clients still go by it
+	// (awsQueryCompatible in their models); empty means none.
+	Query string
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Protocol is how a service speaks.
@@ -58,6 +59,8 @@ type Operation struct {
 	Anonymous bool
 	// Writes says that the operation changes something although its name does not sound so (sts:GetSessionToken).
 	Writes bool
+	// Data says that the call is a data event: CloudTrail records those only where a trail is told to (sqs:SendMessage).
+	Data bool
 
 	method   string
 	segments []string
@@ -97,6 +100,12 @@ func Handle[In, Out any](fn func(ctx context.Context, c Caller, in *In) (*Out, e
 			return out, nil
 		},
 	}
+}
+
+// Pending is an answer that may wait (sqs:ReceiveMessage): with nothing to tell yet, news is closed as soon as there may be
+// something, and the operation is run again; after limit the answer is given as it is. A nil news waits for nothing.
+type Pending interface {
+	Pending() (news <-chan struct{}, limit time.Duration)
 }
 
 // Operation registers h under an operation's name (query, ec2 and json services).

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Request is who asks a role's trust policy for what.
+// Request is who asks a role's trust policy, or a resource's own policy, for what.
 type Request struct {
 	Action string // "sts:AssumeRole"
 	// Kind and Name are the principal: "AWS" and an ARN, "Service" and a name, "Federated" and a provider's ARN.
@@ -14,6 +14,8 @@ type Request struct {
 	Session string
 	// Account is the principal's, for statements that trust a whole account.
 	Account string
+	// Resource is the ARN that a resource's own policy is asked about; trust policies name none.
+	Resource string
 	// Context are the condition keys known of the request ("sts:ExternalId", "aws:RequestTag/team").
 	Context map[string]string
 }
@@ -39,7 +41,8 @@ func (s Statement) applies(r Request) bool {
 	if s.Principal == nil {
 		named = !s.NotPrincipal.names(r)
 	}
-	return acts && named && s.fulfilled(r.Context)
+	meant := s.Resource == nil || slices.ContainsFunc(s.Resource, func(pattern string) bool { return wildcard(pattern, r.Resource) })
+	return acts && named && meant && s.fulfilled(r.Context)
 }
 
 func (t Texts) matches(value string) bool {

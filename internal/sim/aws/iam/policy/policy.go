@@ -29,6 +29,7 @@ type Kind int
 const (
 	Identity Kind = iota // attached to a principal: has resources and no principals
 	Trust                // who may assume a role: has principals and no resources
+	Resource             // attached to a resource, such as a queue: has principals, and resources
 )
 
 // Document is a policy.
@@ -149,8 +150,12 @@ func (s Statement) check(kind Kind) error {
 			return Malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 		}
 	}
-	if kind == Trust {
+	switch kind {
+	case Trust:
 		return s.checkTrust()
+	case Resource:
+		return s.checkResource()
+	case Identity:
 	}
 	return s.checkIdentity()
 }
@@ -166,6 +171,13 @@ func (s Statement) checkIdentity() error {
 		if r != "*" && !strings.HasPrefix(r, "arn:") && !strings.HasPrefix(r, "*") {
 			return Malformed(fmt.Sprintf("Resource %s must be in ARN format or \"*\".", r))
 		}
+	}
+	return nil
+}
+
+func (s Statement) checkResource() error {
+	if s.Principal == nil && s.NotPrincipal == nil {
+		return Malformed("Missing required field Principal")
 	}
 	return nil
 }
