@@ -33,6 +33,9 @@ type app struct {
 	flags
 	// poll and interval pace the daemon.
 	poll, interval time.Duration
+	// queues are the URLs of the queues that tell what others do in AWS, and feeds are what reads them.
+	queues []string
+	feeds  feeds
 	// watching keeps watches open: the daemon does.
 	watching bool
 	// ending plans the end of clusters: teardown does.

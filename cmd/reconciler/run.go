@@ -33,6 +33,7 @@ func (a *app) runCommand() *cobra.Command {
 	})
 	c.Flags().DurationVar(&a.poll, "poll", 30*time.Second, "how often the repository is asked for news")
 	c.Flags().DurationVar(&a.interval, "interval", 3*time.Minute, "the longest time between two looks at a cluster, unless its reconcile.yaml says otherwise")
+	c.Flags().StringSliceVar(&a.queues, "events-queue", nil, "URL of an SQS queue that tells what others do in AWS, one per region (default: $RECONCILER_EVENTS_QUEUE, else none)")
 	c.Flags().StringVar(&listen, "listen", "", "address for /healthz and /readyz, for example :8080 (default: none)")
 	return c
 }
@@ -53,6 +54,9 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.openFeeds(ctx, progress); err != nil {
+		return err
+	}
 	if f.leases != nil {
 		f.engine.Leases = f.leases
 	}
@@ -65,6 +69,7 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	var watched error
 	var watching sync.WaitGroup
 	watching.Go(func() { watched = f.source.Watch(watch) })
+	a.feeds.start(watch, &watching)
 	err = f.engine.Daemon(ctx, picker(args))
 	ended()
 	watching.Wait()

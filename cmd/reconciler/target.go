@@ -24,7 +24,8 @@ import (
 // tells where it is.
 func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
 	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
-		cfg, err := awsConfig(ctx, gitops.StringAt(c.Config.Spec, "metadata", "region"))
+		region := gitops.StringAt(c.Config.Spec, "metadata", "region")
+		cfg, err := awsConfig(ctx, region)
 		if err != nil {
 			e := gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration of cluster %s: %w", c.Name, err)
 			e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
@@ -40,8 +41,9 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 			Access: access(cloud, a.now), Rules: rules,
 		})
 		cloud.Nodes, cloud.ServiceAccounts = objects.Nodes(), objects.Accounts()
+		unfollow := a.feeds.follow(region, c.Name, cloud)
 		return engine.Target{
-			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: objects.Close,
+			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: func() { unfollow(); objects.Close() },
 		}, nil
 	}
 }

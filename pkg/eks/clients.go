@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -19,18 +20,20 @@ import (
 
 // clients are the AWS services of one region under one identity.
 type clients struct {
-	config aws.Config
-	eks    eksService
-	cfn    cfnService
-	ec2    ec2Service
-	iam    iamService
-	asg    asgService
-	logs   logsService
-	ssm    ssmService
-	sts    *sts.Client
+	config     aws.Config
+	eks        eksService
+	cfn        cfnService
+	ec2        ec2Service
+	iam        iamService
+	asg        asgService
+	logs       logsService
+	ssm        ssmService
+	cloudtrail cloudtrailService
+	sts        *sts.Client
 }
 
 func newClients(cfg aws.Config) *clients {
+	cfg = named(cfg)
 	return &clients{
 		config: cfg,
 		eks:    eksService{client: hide(eks.NewFromConfig(cfg))},
@@ -41,7 +44,15 @@ func newClients(cfg aws.Config) *clients {
 		logs:   logsService{client: hide(cloudwatchlogs.NewFromConfig(cfg))},
 		ssm:    ssmService{client: hide(ssm.NewFromConfig(cfg))},
 		sts:    sts.NewFromConfig(cfg),
+
+		cloudtrail: cloudtrailService{client: hide(cloudtrail.NewFromConfig(cfg))},
 	}
+}
+
+// named puts this program's name into the user agent, by which it knows its own calls in CloudTrail.
+func named(cfg aws.Config) aws.Config {
+	cfg.AppID = appID
+	return cfg
 }
 
 // provider is the clients as eksctl wants them. The services that eksctl asks for only while it deletes or troubleshoots

@@ -59,8 +59,8 @@ type Cloud struct {
 	aws     *clients
 	changed chan struct{}
 
-	mu                 sync.Mutex
-	account, partition string
+	mu                         sync.Mutex
+	account, partition, caller string
 	// config is what git wants, as of the last Observe.
 	config *Config
 	// parsed is the digest that config was parsed from.
@@ -81,6 +81,11 @@ type Cloud struct {
 	tries map[gitops.Ref]try
 	// said is what keeps a ref from going on, from its last step.
 	said map[gitops.Ref]gitops.Health
+	// heard is what a Feed told lately, the newest last; blamed is who was found to have changed a ref.
+	heard  []deed
+	blamed map[gitops.Ref]blame
+	// blind is until when CloudTrail is not asked.
+	blind time.Time
 }
 
 // New makes a Cloud. It performs no I/O.
@@ -90,7 +95,7 @@ func New(o Options) *Cloud {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Cloud{
-		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}), stale: true,
+		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
 		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
 	}
@@ -98,8 +103,8 @@ func New(o Options) *Cloud {
 
 func (c *Cloud) now() time.Time { return c.Now() }
 
-// Changed never delivers: AWS pushes nothing. Drift is found by the next Observe that is not served from memory, and what
-// is in flight by Ready.
+// Changed delivers when a Feed told that somebody changed something; without one it never does. Drift is found all the same, by
+// the next Observe that is not served from memory, and what is in flight by Ready.
 func (c *Cloud) Changed() <-chan struct{} { return c.changed }
 
 // serial keeps the calls about one ref in a row; different refs go on side by side.

@@ -5,7 +5,8 @@
 // Outputs: gitops.Observed in the ClusterConfig's own vocabulary, gitops.Facts for overlays, Health of what is in flight.
 //
 // How it is laid out, in reading order: Read and Parse (file to Config, strictly), wants (Config to refs), sweep (AWS to
-// world), observe (world and wants to Observed), step (one change, one call to AWS).
+// world), observe (world and wants to Observed), step (one change, one call to AWS). Beside it, feed (what others do, heard from a
+// queue) and attribute (who did it).
 //
 // Invariants:
 //   - progress is read back from AWS, never from memory: a new process continues where the last one was killed;

@@ -12,6 +12,9 @@ import (
 
 // actionOf are the IAM actions of calls that have another name.
 func actionOf(service, operation string) string {
+	if operation == "DeleteMessageBatch" {
+		return "sqs:DeleteMessage"
+	}
 	prefix := map[string]string{"cfn": "cloudformation", "asg": "autoscaling", "cloudwatchlogs": "logs"}[service]
 	if prefix == "" {
 		prefix = service
@@ -28,7 +31,7 @@ func TestPolicyFollowsTheCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct := regexp.MustCompile(`\.(eks|cfn|ec2|iam|asg|logs|ssm|sts)\.([A-Z]\w+)\(`)
+	direct := regexp.MustCompile(`\.(eks|cfn|ec2|iam|asg|logs|ssm|sts|sqs|cloudtrail)\.([A-Z]\w+)\(`)
 	paged := regexp.MustCompile(`\b(eks|cloudformation|ec2|iam|autoscaling|cloudwatchlogs|ssm)\.New(\w+)Paginator\(`)
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {

@@ -34,6 +34,7 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 			cfg.makeRoom(w, seen)
 		}
 	}
+	c.attribute(ctx, cfg, w, inv, seen)
 	return seen, nil
 }
 

@@ -6,10 +6,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/weaveworks/eksctl/pkg/awsapi"
 )
@@ -97,6 +99,12 @@ func (s logsService) DescribeLogGroups(ctx context.Context, in *cloudwatchlogs.D
 
 func (s logsService) PutRetentionPolicy(ctx context.Context, in *cloudwatchlogs.PutRetentionPolicyInput, o ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.PutRetentionPolicyOutput, error) {
 	return shown(s.client).PutRetentionPolicy(ctx, in, o...)
+}
+
+type cloudtrailService struct{ client hidden[cloudtrail.Client] }
+
+func (s cloudtrailService) LookupEvents(ctx context.Context, in *cloudtrail.LookupEventsInput, o ...func(*cloudtrail.Options)) (*cloudtrail.LookupEventsOutput, error) {
+	return shown(s.client).LookupEvents(ctx, in, o...)
 }
 
 type ec2Service struct {
@@ -320,6 +328,16 @@ func (s iamService) GetInstanceProfile(ctx context.Context, in *iam.GetInstanceP
 
 func (s iamService) GetOpenIDConnectProvider(ctx context.Context, in *iam.GetOpenIDConnectProviderInput, o ...func(*iam.Options)) (*iam.GetOpenIDConnectProviderOutput, error) {
 	return shown(s.client).GetOpenIDConnectProvider(ctx, in, o...)
+}
+
+type sqsService struct{ client hidden[sqs.Client] }
+
+func (s sqsService) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, o ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
+	return shown(s.client).DeleteMessageBatch(ctx, in, o...)
+}
+
+func (s sqsService) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, o ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
+	return shown(s.client).ReceiveMessage(ctx, in, o...)
 }
 
 type ssmService struct {

@@ -61,7 +61,7 @@ func (c *Cloud) identify(ctx context.Context, w *world) error {
 		w.Partition = part[1]
 	}
 	c.mu.Lock()
-	c.account, c.partition = w.Account, w.Partition
+	c.account, c.partition, c.caller = w.Account, w.Partition, aws.ToString(out.Arn)
 	c.mu.Unlock()
 	return nil
 }

@@ -72,6 +72,8 @@ func DecodeEvent(line []byte) (Event, error) {
 	switch e.Event {
 	case "fetched":
 		return decode[Fetched](e.Data)
+	case "heard":
+		return decode[Heard](e.Data)
 	case "planned":
 		return decode[Planned](e.Data)
 	case "started":
@@ -98,6 +100,8 @@ func eventName(e Event) (string, error) {
 	switch e.(type) {
 	case Fetched:
 		return "fetched", nil
+	case Heard:
+		return "heard", nil
 	case Planned:
 		return "planned", nil
 	case Started:

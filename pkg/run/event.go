@@ -7,7 +7,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
-// Event is one thing that happened. The set is sealed: Fetched, Planned, Started, Progressed, Finished, Settled.
+// Event is one thing that happened. The set is sealed: Fetched, Heard, Planned, Started, Progressed, Finished, Settled.
 type Event interface{ event() }
 
 // Head is common to all events.
@@ -21,6 +21,13 @@ type Fetched struct {
 	Head
 	Revision gitops.Revision `json:"revision"`
 	Error    *gitops.Error   `json:"error,omitempty"`
+}
+
+// Heard says why the queue that tells what others do in AWS cannot be read, or that it can be again.
+type Heard struct {
+	Head
+	Queue string        `json:"queue"`
+	Error *gitops.Error `json:"error,omitempty"`
 }
 
 // Planned says what should change, before anything does.
@@ -57,6 +64,7 @@ type Finished struct {
 }
 
 func (Fetched) event()    {}
+func (Heard) event()      {}
 func (Planned) event()    {}
 func (Started) event()    {}
 func (Progressed) event() {}

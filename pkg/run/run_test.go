@@ -150,7 +150,7 @@ func TestEventRoundTrip(t *testing.T) {
 	head := run.Head{At: began, Cluster: "prod"}
 	r := full()
 	for _, e := range []run.Event{
-		run.Fetched{Head: head, Revision: r.Plan.Revision}, run.Planned{Head: head, Plan: r.Plan}, run.Started{Head: head, Change: r.Plan.Changes[0]},
+		run.Fetched{Head: head, Revision: r.Plan.Revision}, run.Heard{Head: head, Queue: "https://sqs.eu-west-1.amazonaws.com/1/q"}, run.Planned{Head: head, Plan: r.Plan}, run.Started{Head: head, Change: r.Plan.Changes[0]},
 		run.Progressed{Head: head, Change: "x", Ref: ref("web"), State: run.Applied, Health: gitops.Health{Status: gitops.Progressing, Message: "m"}},
 		run.Settled{Head: head, Result: r.Results[0]}, run.Finished{Head: head, Record: r},
 	} {

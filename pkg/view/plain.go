@@ -35,6 +35,12 @@ func (d *plain) transition(p *page, e run.Event) {
 			return
 		}
 		d.say(p, e.Head, "fetched "+p.revision(e.Revision))
+	case run.Heard:
+		if e.Error != nil {
+			d.say(p, e.Head, p.paint(inkBad, "✗ "+clean(e.Error.Error())))
+			return
+		}
+		d.say(p, e.Head, clean("the queue "+e.Queue+" can be read again"))
 	case run.Planned:
 		of := ""
 		if !d.several() {
@@ -136,6 +142,10 @@ func (d *quiet) event(e run.Event) []byte {
 	p := &page{Options: d.Options}
 	switch e := e.(type) {
 	case run.Fetched:
+		if e.Error != nil {
+			p.b.WriteString(Problem(d.Options, e.Error))
+		}
+	case run.Heard:
 		if e.Error != nil {
 			p.b.WriteString(Problem(d.Options, e.Error))
 		}

@@ -268,3 +268,31 @@ func TestWriteErrorsAreTold(t *testing.T) {
 		}
 	}
 }
+
+// A queue that cannot be read is told, and that it can be again.
+func TestHeardIsTold(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[view.Mode][]string{
+		view.Plain:     {"✗ ObserveFailed", "the queue https://sqs.eu-west-1.amazonaws.com/1/q can be read again"},
+		view.Quiet:     {"ObserveFailed", "reading the queue"},
+		view.JSONLines: {`{"event":"heard","data":{"at":`, `"queue":"https://sqs.eu-west-1.amazonaws.com/1/q"`},
+	} {
+		var b strings.Builder
+		p, err := view.NewProgress(mode, &b, view.ProgressOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := run.Heard{Head: run.Head{At: now}, Queue: "https://sqs.eu-west-1.amazonaws.com/1/q", Error: gitops.Errorf(gitops.ObserveFailed, "reading the queue: no")}
+		p.Emit(heard)
+		heard.Error = nil
+		p.Emit(heard)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range want {
+			if !strings.Contains(b.String(), text) {
+				t.Errorf("%s lacks %q:\n%s", mode, text, b.String())
+			}
+		}
+	}
+}

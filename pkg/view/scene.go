@@ -94,6 +94,8 @@ func (s *scene) take(e run.Event) {
 	switch e := e.(type) {
 	case run.Fetched:
 		s.see(e.At)
+	case run.Heard:
+		s.see(e.At)
 	case run.Planned:
 		s.see(e.At)
 		s.act(e.Cluster).open(e.Plan)
