@@ -284,3 +284,38 @@ func (c *Config) observeEntriesLeft(w *world, left func(kind, name string, live 
 		}
 	}
 }
+
+// keepWayIn leaves alone an entry that left git and by which this very process comes into the cluster, as it may be the only one who could
+// put that right.
+func (c *Cloud) keepWayIn(cfg *Config, seen gitops.Observed) {
+	c.mu.Lock()
+	caller := c.caller
+	c.mu.Unlock()
+	for _, r := range slices.Collect(maps.Keys(seen)) {
+		o := seen[r]
+		if r.Kind != KindAccessEntry || o.Next != nil || !o.Owned || !calls(caller, r.Name) {
+			continue
+		}
+		o.Owned = false
+		seen[r] = o
+		at := cfg.ref(ConfigKind, "accessConfig.accessEntries")
+		note := gitops.Errorf(gitops.NotManaged, "accessConfig.accessEntries: the entry of %s is not deleted: the reconciler itself comes in by it", r.Name)
+		note.Try = fmt.Sprintf("name it in git again or, when something else lets the reconciler in: aws eks delete-access-entry --cluster-name %s --principal-arn %s", cfg.Name, r.Name)
+		seen[at] = gitops.Observation{Err: note.On(at).At(cfg.origin("accessConfig"))}
+	}
+}
+
+// calls reports whether the caller that AWS STS named is an IAM principal: a role's sessions bear its name without its path (IAM user
+// guide, "IAM identifiers").
+func calls(caller, principal string) bool {
+	var who, as api.ARN
+	if caller == principal {
+		return true
+	}
+	if who.Set(caller) != nil || as.Set(principal) != nil || who.AccountID != as.AccountID {
+		return false
+	}
+	session, ok := strings.CutPrefix(who.Resource, "assumed-role/")
+	name, _, _ := strings.Cut(session, "/")
+	return ok && strings.HasPrefix(as.Resource, "role/") && as.Resource[strings.LastIndex(as.Resource, "/")+1:] == name
+}

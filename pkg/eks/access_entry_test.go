@@ -253,3 +253,37 @@ func TestAccessEntriesOff(t *testing.T) {
 		t.Errorf("Apply gave %v", err)
 	}
 }
+
+// TestOwnWayIn: the entry by which the reconciler itself comes in is not deleted for not being in git; another one is.
+func TestOwnWayIn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, staffed).teams()
+	r.converge()
+	r.git(small)
+	r.cloud.caller = "arn:aws:sts::111122223333:assumed-role/devs/me"
+	p := r.plan()
+	if len(p.Changes) != 0 || !p.Complete || !slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool {
+		return e.Reason == gitops.NotManaged && strings.Contains(e.Error(), devs) && e.Try != ""
+	}) {
+		t.Errorf("%s", describe(nil, p))
+	}
+	r.cloud.caller = "arn:aws:sts::111122223333:assumed-role/ops/devs"
+	if c := find(t, r.plan(), KindAccessEntry, devs); c.Action != plan.Delete {
+		t.Errorf("planned to %s it", c.Action)
+	}
+	for _, tt := range []struct {
+		caller, principal string
+		want              bool
+	}{
+		{"arn:aws:iam::111122223333:user/a", "arn:aws:iam::111122223333:user/a", true},
+		{"arn:aws:sts::111122223333:assumed-role/devs/x", devs, true},
+		{"arn:aws:sts::111122223333:assumed-role/dev/x", devs, false},
+		{"arn:aws:sts::444455556666:assumed-role/devs/x", devs, false},
+		{"arn:aws:sts::111122223333:federated-user/devs", devs, false},
+		{"", devs, false},
+	} {
+		if got := calls(tt.caller, tt.principal); got != tt.want {
+			t.Errorf("%s calls as %s: %v", tt.caller, tt.principal, got)
+		}
+	}
+}

@@ -32,6 +32,7 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 		confirm(inv, cfg.Name, seen)
 		if !c.Teardown {
 			cfg.makeRoom(w, seen)
+			c.keepWayIn(cfg, seen)
 		}
 	}
 	c.attribute(ctx, cfg, w, inv, seen)
