@@ -125,7 +125,12 @@ func (w *watcher) stream(q query) *stream {
 		}
 		return obj, nil // packed before: the informer may ask twice
 	})
-	_ = s.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { s.fail(err) })
+	_ = s.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, r *cache.Reflector, err error) {
+		// After a list, what fails is the watch: source notes that, and what the list told is true.
+		if r.LastSyncResourceVersion() == "" {
+			s.fail(err)
+		}
+	})
 	_, _ = s.informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, first bool) {
 			if own := w.home.caughtUp(obj); !first && !own {

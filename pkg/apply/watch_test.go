@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	faults "github.com/eks-gitops/reconciler/internal/sim/fault"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -227,6 +229,38 @@ func TestAnInterruptedWatchIsNotBelieved(t *testing.T) {
 		return "", true
 	})
 	l.empty(d)
+}
+
+// TestAListWithoutAWatchIsEnough: that the watch after it is refused does not take back what a list told, however long that takes to read in.
+func TestAListWithoutAWatchIsEnough(t *testing.T) {
+	t.Parallel()
+	var list strings.Builder
+	for i := range 2000 {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		fmt.Fprintf(&list, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%d","namespace":"a","resourceVersion":"7"}}`, i)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if faults.Watches(r) {
+			http.Error(w, "try later", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"apiVersion":"v1","kind":"ConfigMapList","metadata":{"resourceVersion":"9"},"items":[%s]}`, list.String())
+	}))
+	t.Cleanup(server.Close)
+	c := New(Options{Access: func(context.Context) (Access, error) { return Access{Server: server.URL}, nil }, Watch: true, Now: time.Now})
+	t.Cleanup(c.Close)
+	if _, _, err := c.connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	maps := query{kind: kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, Resource: "configmaps", Namespaced: true}}
+	for range 10 {
+		if got, err := c.watch.members(t.Context(), maps); err != nil || len(got) != 2000 {
+			t.Fatalf("%d objects, %v", len(got), err)
+		}
+	}
 }
 
 // TestEventsWhileDisconnecting: what a watch tells while the connection goes is dealt with, not waited for with the lock that it needs.
