@@ -12,7 +12,7 @@ import (
 //
 //	a deletion of                       waits for
 //	what live objects name              the deletion or the update of those objects
-//	a definition                        the deletion of its custom resources
+//	a definition, an APIService         the deletion of the objects of its kinds
 //	a binding                           the deletion of the workloads that use its rights
 //	a webhook's or API's backend        the deletion of the webhook configuration or APIService
 //	config, secrets, accounts, claims   rollouts in flight in the same overlay and namespace: old pods still use them
@@ -33,11 +33,14 @@ func (g *graph) deletions(idx index) {
 		if crd, ok := idx.definitions[kindOfRef(ref)]; ok {
 			g.need(crd, ref, "deleted after its objects")
 		}
+		if api, ok := idx.apis[gitops.StringAt(live, "apiVersion")]; ok {
+			g.need(api, ref, "deleted after its objects")
+		}
 		g.released(ref, live, idx)
 		for _, service := range backends(ref, live) {
-			g.needGone(service, ref, "deleted after its webhook")
+			g.needGone(service, ref, "deleted after what it answers for")
 			for _, w := range idx.behind(service, g.gone) {
-				g.need(w, ref, "deleted after its webhook")
+				g.need(w, ref, "deleted after what it answers for")
 			}
 		}
 	}

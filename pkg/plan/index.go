@@ -22,6 +22,8 @@ type index struct {
 	// definitions are the CustomResourceDefinitions by the kind they define, plurals the names of kinds in webhook rules.
 	definitions map[groupKind]gitops.Ref
 	plurals     map[groupKind]string
+	// apis are the APIServices by the apiVersion that they serve.
+	apis map[string]gitops.Ref
 	// bindings are the RBAC bindings by the service account they grant rights to.
 	bindings map[gitops.Ref][]gitops.Ref
 	// workloads are what runs pods, hooks the configurations of webhooks, sorted.
@@ -29,7 +31,7 @@ type index struct {
 }
 
 func newIndex(objects map[gitops.Ref]gitops.Tree) index {
-	idx := index{definitions: map[groupKind]gitops.Ref{}, plurals: map[groupKind]string{}, bindings: map[gitops.Ref][]gitops.Ref{}}
+	idx := index{definitions: map[groupKind]gitops.Ref{}, plurals: map[groupKind]string{}, apis: map[string]gitops.Ref{}, bindings: map[gitops.Ref][]gitops.Ref{}}
 	var found []gitops.Ref
 	for ref := range objects {
 		switch {
@@ -37,7 +39,7 @@ func newIndex(objects map[gitops.Ref]gitops.Tree) index {
 			idx.workloads = append(idx.workloads, ref)
 		case isHook(ref):
 			idx.hooks = append(idx.hooks, ref)
-		case isDefinition(ref), isBinding(ref):
+		case isDefinition(ref), isAPIService(ref), isBinding(ref):
 			found = append(found, ref)
 		}
 	}
@@ -50,6 +52,8 @@ func newIndex(objects map[gitops.Ref]gitops.Tree) index {
 		case isDefinition(ref):
 			kind := groupKind{gitops.StringAt(t, "spec", "group"), gitops.StringAt(t, "spec", "names", "kind")}
 			idx.definitions[kind], idx.plurals[kind] = ref, gitops.StringAt(t, "spec", "names", "plural")
+		case isAPIService(ref):
+			idx.apis[gitops.StringAt(t, "spec", "group")+"/"+gitops.StringAt(t, "spec", "version")] = ref
 		case isBinding(ref):
 			for _, subject := range trees(t, "subjects") {
 				if gitops.StringAt(subject, "kind") == "ServiceAccount" {
@@ -64,6 +68,10 @@ func newIndex(objects map[gitops.Ref]gitops.Tree) index {
 
 func isDefinition(r gitops.Ref) bool {
 	return r.Group == "apiextensions.k8s.io" && r.Kind == "CustomResourceDefinition"
+}
+
+func isAPIService(r gitops.Ref) bool {
+	return r.Group == "apiregistration.k8s.io" && r.Kind == "APIService"
 }
 
 func isBinding(r gitops.Ref) bool {

@@ -13,6 +13,7 @@ import (
 //	an object                      needs
 //	anything in a namespace        the namespace
 //	a custom resource              its CustomResourceDefinition, and the backend of its conversion webhook
+//	an object of an aggregated API its APIService
 //	a workload, claim, ingress ... what it names: service account, config maps, secrets, classes, and claims that are bound
 //	                               before they are used (names, readyOnlyWhenUsed)
 //	a workload                     the bindings of its service account (and so their roles); its IAM role or pod identity
@@ -54,6 +55,9 @@ func (g *graph) expand(ref gitops.Ref) {
 	}
 	if crd, ok := g.index.definitions[kindOfRef(ref)]; ok {
 		g.need(ref, crd, "its definition")
+	}
+	if api, ok := g.index.apis[gitops.StringAt(t, "apiVersion")]; ok {
+		g.need(ref, api, "its API")
 	}
 	if pod := podSpec(ref, t); pod != nil {
 		g.account(ref, serviceAccount(pod))
