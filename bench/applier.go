@@ -36,12 +36,19 @@ func applierApply(ctx context.Context, a access, s set) (int, error) {
 		"metadata": map[string]any{"name": "inventory", "namespace": space, "labels": map[string]any{common.InventoryLabel: "bench"}},
 	}}
 	var failed error
-	// The channel is closed when all is done.
+	accepted := 0
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	// The channel is closed when all is done. Its own end waits for Deployments, which nothing here makes ready.
 	for e := range applier.Run(ctx, inventory.WrapInventoryInfoObj(parent), s.objects, apply.ApplierOptions{
 		ServerSideOptions: common.ServerSideOptions{ServerSideApply: true, ForceConflicts: true, FieldManager: common.DefaultFieldManager}, NoPrune: true,
 	}) {
 		switch {
-		case e.Type == event.ErrorType:
+		case e.Type == event.ApplyType && e.ApplyEvent.Status == event.ApplySuccessful:
+			if accepted++; accepted == len(s.objects) {
+				done()
+			}
+		case e.Type == event.ErrorType && accepted < len(s.objects):
 			failed = e.ErrorEvent.Err
 		case e.Type == event.ApplyType && e.ApplyEvent.Status == event.ApplyFailed:
 			failed = e.ApplyEvent.Error

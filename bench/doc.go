@@ -10,6 +10,9 @@
 // machine does falls on all of them. The API server has come to rest before anything is timed, and a set-up is never part of a figure. A
 // run that ends otherwise than its row says (a change where there is none) is an error and no figure.
 //
+// The API server has no controllers but that of namespaces: what Deployments and Services set off there costs the server twice as
+// much as applying them, and would fall on whoever is next.
+//
 // We are pkg/engine, pkg/plan and pkg/apply without git and AWS: a look and a plan, as `reconciler diff` makes them after rendering, and for
 // the cold apply a whole pass of the daemon, until the server has accepted the last object.
 //

@@ -57,7 +57,7 @@ func startLab(ctx context.Context, dir string, overlay int) (*lab, error) {
 // close ends the daemon and the lab.
 func (l *lab) close(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
-	if l.daemon != nil {
+	if l.daemon != nil && l.daemon.Process != nil {
 		// When ctx is over, the daemon has been killed already.
 		_ = l.daemon.Process.Signal(os.Interrupt)
 		select {

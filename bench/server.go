@@ -36,7 +36,7 @@ func startServer(ctx context.Context, dir string) (*server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	s := &server{plane: exec.CommandContext(ctx, lab, "control-plane", "--dir", filepath.Join(dir, "plane"), "--unsafe-no-fsync")}
+	s := &server{plane: exec.CommandContext(ctx, lab, "control-plane", "--dir", filepath.Join(dir, "plane"), "--unsafe-no-fsync", "--controllers", "namespace-controller")}
 	s.plane.Stderr = os.Stderr
 	in, err := s.plane.StdinPipe()
 	if err != nil {

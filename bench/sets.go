@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -138,14 +140,19 @@ func decode(in io.Reader) ([]*unstructured.Unstructured, error) {
 	decoder := yaml.NewYAMLOrJSONDecoder(in, 4096)
 	var out []*unstructured.Unstructured
 	for {
-		u := &unstructured.Unstructured{}
-		err := decoder.Decode(&u.Object)
-		switch {
-		case err == io.EOF: //nolint:errorlint // the decoder returns it as it is
+		raw, u := runtime.RawExtension{}, &unstructured.Unstructured{}
+		err := decoder.Decode(&raw)
+		if err == io.EOF { //nolint:errorlint // the decoder returns it as it is
 			return out, nil
-		case err != nil:
+		}
+		// Whole numbers are int64 in unstructured objects; encoding/json would make them float64.
+		if err == nil && len(raw.Raw) > 0 {
+			err = utiljson.Unmarshal(raw.Raw, &u.Object)
+		}
+		if err != nil {
 			return nil, err
-		case len(u.Object) > 0:
+		}
+		if len(u.Object) > 0 {
 			out = append(out, u)
 		}
 	}

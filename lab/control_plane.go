@@ -42,6 +42,7 @@ func newControlPlaneCommand() *cobra.Command {
 	set.StringVar(&flags.spec.Version, "kubernetes", "", "minor version to serve: 1.33 to 1.36 (default: what DIR has, else the newest)")
 	set.StringVar(&flags.spec.ServiceCIDR, "service-cidr", "", "network of ClusterIPs (default 10.100.0.0/16)")
 	set.BoolVar(&flags.spec.UnsafeNoFsync, "unsafe-no-fsync", false, "let etcd lose data when the machine dies; faster on slow disks")
+	set.StringSliceVar(&flags.spec.Controllers, "controllers", nil, "run only these of kube-controller-manager, such as namespace-controller (default: all that are on by default)")
 	set.IntVar(&flags.nodes, "nodes", 1, "how many nodes the cluster has")
 	set.DurationVar(&flags.timeout, "timeout", 2*time.Minute, "give up when the API is not served by then")
 	_ = command.MarkFlagRequired("dir")

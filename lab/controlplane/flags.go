@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // etcdArgs: clients come over a unix socket, so that no other user's process can read the cluster's secrets, and no port is
@@ -89,7 +90,7 @@ const advertised = "192.0.2.1"
 
 func (p *Plane) controllerManagerArgs() []string {
 	config := p.spec.file("controller-manager.kubeconfig")
-	return []string{
+	args := []string{
 		"--kubeconfig=" + config, "--authentication-kubeconfig=" + config, "--authorization-kubeconfig=" + config,
 		"--use-service-account-credentials=true", "--service-account-private-key-file=" + p.serviceAccountKey(),
 		"--root-ca-file=" + p.ca.CertFile, "--cluster-signing-cert-file=" + p.ca.CertFile, "--cluster-signing-key-file=" + p.ca.KeyFile,
@@ -97,6 +98,10 @@ func (p *Plane) controllerManagerArgs() []string {
 		"--leader-elect=false", "--secure-port=0", "--profiling=false",
 		"--kube-api-qps=100", "--kube-api-burst=200", "--v=1",
 	}
+	if len(p.spec.Controllers) > 0 {
+		args = append(args, "--controllers="+strings.Join(p.spec.Controllers, ","))
+	}
+	return args
 }
 
 func (p *Plane) schedulerArgs() []string {

@@ -47,6 +47,8 @@ type Spec struct {
 	// Egress says that an HTTP CONNECT proxy listens on EgressSocket in Dir for everything that the API server calls
 	// inside the cluster; without it such calls are made directly.
 	Egress bool
+	// Controllers are what runs of kube-controller-manager, by name; none means its own choice.
+	Controllers []string
 	// Audit keeps a log of what service accounts ask the API server, and what it answers: AuditLog.
 	Audit bool
 	// Env is the environment of the processes.
