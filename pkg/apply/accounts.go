@@ -35,20 +35,20 @@ func (a Accounts) connect(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// ServiceAccountAnnotations reads a service account.
-func (a Accounts) ServiceAccountAnnotations(ctx context.Context, namespace, name string) (map[string]string, bool, error) {
+// ServiceAccountMeta reads a service account.
+func (a Accounts) ServiceAccountMeta(ctx context.Context, namespace, name string) (labels, annotations map[string]string, found bool, err error) {
 	l, err := a.connect(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, false, err
 	}
 	u, err := l.client.Resource(accounts()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, false, nil
+		return nil, nil, false, nil
 	case err != nil:
-		return nil, false, failure(fmt.Errorf("reading ServiceAccount %s/%s: %w", namespace, name, err), gitops.ObserveFailed, scrubber{})
+		return nil, nil, false, failure(fmt.Errorf("reading ServiceAccount %s/%s: %w", namespace, name, err), gitops.ObserveFailed, scrubber{})
 	}
-	return u.GetAnnotations(), true, nil
+	return u.GetLabels(), u.GetAnnotations(), true, nil
 }
 
 // EnsureServiceAccount makes the service account, and its namespace, where they are absent, and sets these labels and

@@ -18,8 +18,8 @@ import (
 // Apply implements engine.Actor. It is idempotent: what is done already, or under way, is no error.
 //
 //	action          live                          request
-//	create, update  -                             apply
-//	                there                         apply, after taking what people added
+//	create          -                             apply, for an object that is not there
+//	create, update  there                         apply, after taking what people added
 //	replace         the planned object            delete it; Health.Step asks for the next step when it is gone
 //	                -, or a successor             apply
 //	delete          ours, the planned object      delete, with UID and resourceVersion as preconditions
@@ -78,6 +78,18 @@ func (c *Cluster) put(ctx context.Context, l *link, ch plan.Change) *gitops.Erro
 	}
 	if e := c.ensureSet(ctx, l, ch.From.Overlay, w.key); e != nil {
 		return e
+	}
+	if ch.Action == plan.Create {
+		after, err := c.create(ctx, l, w)
+		if err == nil {
+			c.remember(w.key, after)
+			c.passes(w)
+			c.retire(ctx, l, w.key)
+			return c.kept(ctx, l, w, after)
+		}
+		if !contested(err) {
+			return failure(l.judge(ctx, err, w.kind, w.key, verbs(nil)...), gitops.ApplyFailed, w.secrets(nil))
+		}
 	}
 	live, err := l.get(ctx, w.kind, w.key)
 	if err != nil {

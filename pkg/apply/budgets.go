@@ -71,8 +71,13 @@ func explainRefusals(budgets []unstructured.Unstructured, refused []refusal) []s
 	return whys
 }
 
-// explainBudget says what a budget allows now and why, and which pods wait for it. The counts are the budget's own status.
+// explainBudget says what a budget allows now and why, and which pods wait for it.
 func explainBudget(b unstructured.Unstructured, pods []string) string {
+	return allowance(b) + "; waiting: " + few(pods)
+}
+
+// allowance says what a budget allows now and why. The counts are the budget's own status.
+func allowance(b unstructured.Unstructured) string {
 	allowed := number(b.Object, "status", "disruptionsAllowed")
 	leaving := len(gitops.TreeAt(b.Object, "status", "disruptedPods"))
 	healthy, needed := number(b.Object, "status", "currentHealthy"), number(b.Object, "status", "desiredHealthy")
@@ -83,8 +88,7 @@ func explainBudget(b unstructured.Unstructured, pods []string) string {
 	case leaving > 0:
 		counts = fmt.Sprintf("%s, %d of them on the way out, %d needed", plural(healthy, "healthy pod"), leaving, needed)
 	}
-	return fmt.Sprintf("PodDisruptionBudget %s/%s allows %s now (%s); waiting: %s",
-		b.GetNamespace(), b.GetName(), plural(allowed, "disruption"), counts, few(pods))
+	return fmt.Sprintf("PodDisruptionBudget %s/%s allows %s now (%s)", b.GetNamespace(), b.GetName(), plural(allowed, "disruption"), counts)
 }
 
 func plural(n int64, what string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -28,6 +29,8 @@ type Options struct {
 	Version string
 	// Watch keeps watches open, so that looking costs no requests and changes nudge; without it every look lists.
 	Watch bool
+	// Preview says that nothing that is looked at here will be applied: every creation is then asked of the server, however many.
+	Preview bool
 	// Timeout bounds one request; watches have no end, but must begin by then. Default: 75 s, which is more than API servers take for a
 	// request themselves (60 s), so that what was given up is not carried out afterwards.
 	Timeout time.Duration
@@ -45,7 +48,9 @@ type Cluster struct {
 	// judges are the policy's health rules.
 	judges map[schema.GroupKind]healthRule
 	memo   *memo
-	nudge  chan struct{}
+	// troubles are why pods do not run.
+	troubles *troubles
+	nudge    chan struct{}
 
 	mu   sync.Mutex
 	link *link
@@ -63,6 +68,8 @@ type Cluster struct {
 	replacing map[key]string
 	// passing are the Jobs that we made here and that go by themselves: when they are gone they have finished.
 	passing map[key]bool
+	// declines are what the server did not create when it was sent without a dry run.
+	declines map[key]bool
 	// strays are inventory entries that were looked at and found not to be ours any more.
 	strays map[gitops.Ref]bool
 	// idle are the members of sets whose overlays git has nothing in, as of the last look; a set goes with its last member.
@@ -93,10 +100,10 @@ func New(o Options) *Cluster {
 
 // reset forgets everything about the server.
 func (c *Cluster) reset() {
-	c.memo = newMemo()
+	c.memo, c.troubles = newMemo(), &troubles{all: map[types.UID]saying{}}
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
-	c.passing = map[key]bool{}
+	c.passing, c.declines = map[key]bool{}, map[key]bool{}
 	c.strays, c.idle = map[gitops.Ref]bool{}, map[string]map[key]bool{}
 }
 

@@ -17,7 +17,7 @@
 //   - Fields that controllers own are never taken by force; edits by people are taken back.
 //
 //   - What apply would do is the server's own answer to a dry run, except where something it needs does not exist yet; such
-//     answers are marked as predicted.
+//     answers are marked as predicted. Of many creations that are made at once, the apply itself is the answer (ADR 0009).
 //
 //   - Errors hold no object bodies: what the server says is reduced to reasons, field paths and words that are not values.
 //

@@ -95,7 +95,7 @@ func (h *history) overlay() string {
 func (h *history) change() {
 	t, found := h.any()
 	s := h.things[t]
-	switch n := h.rand.IntN(40); {
+	switch n := h.rand.IntN(44); {
 	case n < 10 || !found:
 		h.add()
 	case n < 20:
@@ -115,6 +115,8 @@ func (h *history) change() {
 		h.toggleDefinition()
 	case n < 39:
 		h.toggleNamespace()
+	case n < 43:
+		h.toggleMany()
 	default:
 		h.touchAll()
 	}
@@ -165,6 +167,16 @@ func (h *history) toggleDefinition() {
 func (h *history) toggleNamespace() {
 	other := h.id + "-x"
 	h.toggle(thing{"Namespace", "", other}, thing{"ConfigMap", other, "configmap-0"}, thing{"ServiceAccount", other, "serviceaccount-0"})
+}
+
+// toggleMany adds or removes so many things of a kind that they are created in bulk.
+func (h *history) toggleMany() {
+	const many = 12
+	group := make([]thing, many)
+	for i := range group {
+		group[i] = thing{"ConfigMap", h.id, fmt.Sprintf("bulk-%d", i)}
+	}
+	h.toggle(group...)
 }
 
 func (h *history) toggle(group ...thing) {

@@ -8,9 +8,7 @@ import (
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
@@ -264,8 +262,8 @@ func (c *Cluster) health(ctx context.Context, l *link, u *unstructured.Unstructu
 		if l.waitsForConsumer(ctx, u) {
 			return gitops.Health{Status: gitops.Ready, Message: "binds when a pod uses it"}
 		}
-	case runsPods(gk):
-		if why := l.podTrouble(ctx, u); why != "" {
+	case runsPods(gk) && met(u.Object):
+		if why := c.troubles.of(u, c.Now(), func() string { return l.podTrouble(ctx, u) }); why != "" {
 			h.Message = strings.TrimPrefix(h.Message+": "+why, ": ")
 		}
 	}
@@ -325,55 +323,4 @@ func (l *link) bindingMode(ctx context.Context, class string) string {
 	defer l.mu.Unlock()
 	l.classes[class] = bindingMode{mode, l.now()}
 	return mode
-}
-
-func runsPods(gk schema.GroupKind) bool {
-	switch gk.String() {
-	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod", "ReplicationController":
-		return true
-	}
-	return false
-}
-
-// podTrouble is the most telling reason why the pods of a workload do not run: "" when none is known. The answer may come
-// from the server's cache (resourceVersion 0): it is for people, and asked often while something is broken.
-func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) string {
-	if u.GetKind() == "Pod" {
-		return trouble(u.Object)
-	}
-	var selector metav1.LabelSelector
-	labelled := gitops.StringsAt(u.Object, "spec", "selector", "matchLabels")
-	if u.GetKind() == "ReplicationController" {
-		labelled = gitops.StringsAt(u.Object, "spec", "selector")
-	}
-	for name, value := range labelled {
-		metav1.AddLabelToSelector(&selector, name, value)
-	}
-	if len(selector.MatchLabels) == 0 {
-		return ""
-	}
-	k, ok := l.catalog.serving(schema.GroupKind{Kind: "Pod"})
-	if !ok {
-		return ""
-	}
-	const enough = 50
-	pods, err := l.resource(k, u.GetNamespace()).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.SelectorFromSet(selector.MatchLabels).String(), ResourceVersion: "0", Limit: enough,
-	})
-	if err != nil {
-		return ""
-	}
-	said := map[string]int{}
-	for i := range pods.Items {
-		if why := trouble(pods.Items[i].Object); why != "" {
-			said[why]++
-		}
-	}
-	best := ""
-	for why, n := range said {
-		if best == "" || n > said[best] || n == said[best] && why < best {
-			best = why
-		}
-	}
-	return best
 }

@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -134,5 +137,37 @@ volumeBindingMode: WaitForFirstConsumer
 	}
 	if o := l.observe(d)[d.Items[1].Ref]; o.Progress == nil || o.Progress.Status != gitops.Progressing {
 		t.Errorf("progress: %+v", o.Progress)
+	}
+}
+
+// TestTroublesAreAskedForInTurn: why pods do not run is a request each time, and asked whenever anything moves.
+func TestTroublesAreAskedForInTurn(t *testing.T) {
+	t.Parallel()
+	u := &unstructured.Unstructured{Object: gitops.Tree{"metadata": gitops.Tree{"uid": "u"}}}
+	troubles, now, asked := &troubles{all: map[types.UID]saying{}}, time.Now(), 0
+	ask := func() string {
+		asked++
+		return fmt.Sprint("why ", asked)
+	}
+	for i := range 3000 {
+		at := now.Add(time.Duration(i) * time.Millisecond)
+		if got, want := troubles.of(u, at, ask), fmt.Sprint("why ", 1+i/1000); got != want {
+			t.Fatalf("after %d ms: %q, want %q", i, got, want)
+		}
+	}
+}
+
+// TestPodsAreAskedForWhenThereMayBeAny: a workload that its controller has not seen has none.
+func TestPodsAreAskedForWhenThereMayBeAny(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"{kind: Deployment, metadata: {generation: 2}}":                                  false,
+		"{kind: Deployment, metadata: {generation: 2}, status: {observedGeneration: 1}}": false,
+		"{kind: Deployment, metadata: {generation: 2}, status: {observedGeneration: 2}}": true,
+		"{kind: Job, metadata: {generation: 1}}":                                         true,
+	} {
+		if got := met(parse(t, text).Object); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }

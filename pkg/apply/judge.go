@@ -74,6 +74,10 @@ func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstruct
 		p.fail(w.item, gitops.Errorf(e.Reason, "%w", e.Err))
 		return nil, true
 	}
+	if p.absent[w.key] {
+		p.store(ctx, w, nil, decision{next: bare(w.payload, false)})
+		return nil, true
+	}
 	booked := p.inv[w.ref]
 	finished := booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec)
 	var d decision
@@ -304,16 +308,13 @@ func causes(status metav1.Status) []metav1.StatusCause {
 // cannot even try.
 func (p *pass) hooks(w want) []gitops.Ref {
 	var out []gitops.Ref
-	for k, hook := range p.wants {
-		if k.Group != "admissionregistration.k8s.io" {
-			continue
-		}
-		for _, webhook := range gitops.ListAt(hook.item.Spec, "webhooks") {
+	for _, hook := range p.webhooks {
+		for _, webhook := range gitops.ListAt(hook.Spec, "webhooks") {
 			t, _ := webhook.(gitops.Tree)
 			for _, rule := range gitops.ListAt(t, "rules") {
 				r, _ := rule.(gitops.Tree)
 				if lists(r, "apiGroups", w.kind.Group) && lists(r, "resources", w.kind.Resource) {
-					out = append(out, hook.ref)
+					out = append(out, hook.Ref)
 				}
 			}
 		}
@@ -369,6 +370,7 @@ func (c *Cluster) settlePass(p *pass) {
 		}
 	}
 	maps.DeleteFunc(c.promised, func(k key, _ promise) bool { _, wanted := p.wants[k]; return !wanted })
+	maps.DeleteFunc(c.declines, func(k key, _ bool) bool { _, wanted := p.wants[k]; return !wanted })
 	for ref := range c.strays {
 		if _, booked := p.inv[ref]; !booked {
 			delete(c.strays, ref)

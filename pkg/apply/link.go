@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/metadata"
@@ -94,17 +96,32 @@ func (l *link) get(ctx context.Context, k kind, name key) (*unstructured.Unstruc
 	return u, err
 }
 
-// patch is a server-side apply. Unknown and duplicate fields are errors: what git says must not be dropped silently.
+// patch is a server-side apply. Unknown and duplicate fields are errors: what git says must not be dropped silently. The answer is
+// read once; the dynamic client would read it twice.
 func (l *link) patch(ctx context.Context, w want, payload gitops.Tree, force, dry bool) (*unstructured.Unstructured, error) {
 	body, err := json.Marshal(payload)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the object: %w", err)
 	}
-	o := metav1.PatchOptions{FieldManager: l.manager, Force: &force, FieldValidation: metav1.FieldValidationStrict}
+	request := l.catalog.client.RESTClient().Patch(types.ApplyPatchType).AbsPath(append(endpoint(w.kind, w.key.Namespace), w.key.Name)...).Body(body).
+		SetHeader("Accept", "application/json").
+		Param("fieldManager", l.manager).Param("force", strconv.FormatBool(force)).Param("fieldValidation", metav1.FieldValidationStrict)
 	if dry {
-		o.DryRun = []string{metav1.DryRunAll}
+		request = request.Param("dryRun", metav1.DryRunAll)
 	}
-	return l.resource(w.kind, w.key.Namespace).Patch(ctx, w.key.Name, types.ApplyPatchType, body, o)
+	answer := request.Do(ctx)
+	if err := answer.Error(); err != nil {
+		return nil, err
+	}
+	body, err = answer.Raw()
+	if err != nil {
+		return nil, err
+	}
+	after := &unstructured.Unstructured{}
+	if err := utiljson.Unmarshal(body, &after.Object); err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	return after, nil
 }
 
 // acceptsAnew reports whether the server would take the object if it were created: then it was refused only because it exists

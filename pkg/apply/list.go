@@ -64,17 +64,22 @@ type listing struct {
 	Items []any `json:"items"`
 }
 
+// endpoint is where the API server has the objects of a kind, in a namespace or cluster-wide.
+func endpoint(k kind, namespace string) []string {
+	out := []string{"apis", k.Group, k.Version}
+	if k.Group == "" {
+		out = []string{"api", k.Version}
+	}
+	if k.Namespaced && namespace != "" {
+		out = append(out, "namespaces", namespace)
+	}
+	return append(out, k.Resource)
+}
+
 // list asks for a page of objects; from is where the page before ended. The dynamic client would read the answer three times, which is
 // most of what a look at many objects costs.
 func (l *link) list(ctx context.Context, q query, from string) (listing, error) {
-	path := []string{"apis", q.kind.Group, q.kind.Version}
-	if q.kind.Group == "" {
-		path = []string{"api", q.kind.Version}
-	}
-	if q.kind.Namespaced && q.namespace != "" {
-		path = append(path, "namespaces", q.namespace)
-	}
-	request := l.catalog.client.RESTClient().Get().AbsPath(append(path, q.kind.Resource)...).SetHeader("Accept", "application/json").
+	request := l.catalog.client.RESTClient().Get().AbsPath(endpoint(q.kind, q.namespace)...).SetHeader("Accept", "application/json").
 		Param("labelSelector", q.label).Param("limit", strconv.Itoa(page))
 	if from != "" {
 		request = request.Param("continue", from)

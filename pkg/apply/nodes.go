@@ -29,8 +29,19 @@ func (c *Cluster) Nodes() Nodes { return Nodes{c} }
 // cordonedByUs marks nodes whose cordon is ours to undo.
 const cordonedByUs = "reconciler.eks-gitops.io/cordoned"
 
-// on lists the nodes on the given instances. A node names its instance in spec.providerID: aws:///ZONE/INSTANCE.
+// on lists the nodes on the given instances.
 func (n Nodes) on(ctx context.Context, instances []string) (*link, []unstructured.Unstructured, error) {
+	l, all, err := n.all(ctx)
+	return l, slices.DeleteFunc(all, func(u unstructured.Unstructured) bool { return !slices.Contains(instances, instanceOf(u)) }), err
+}
+
+// instanceOf is the instance that a node is on, which it names in spec.providerID: aws:///ZONE/INSTANCE.
+func instanceOf(node unstructured.Unstructured) string {
+	return path.Base(gitops.StringAt(node.Object, "spec", "providerID"))
+}
+
+// all lists the nodes of the cluster.
+func (n Nodes) all(ctx context.Context) (*link, []unstructured.Unstructured, error) {
 	l, _, err := n.cluster.connect(ctx)
 	if err != nil {
 		return nil, nil, gitops.AsError(gitops.Unreachable, err)
@@ -42,10 +53,7 @@ func (n Nodes) on(ctx context.Context, instances []string) (*link, []unstructure
 	if err != nil {
 		return nil, nil, failure(fmt.Errorf("listing nodes: %w", err), gitops.ObserveFailed, scrubber{})
 	}
-	nodes := slices.DeleteFunc(all.Items, func(u unstructured.Unstructured) bool {
-		return !slices.Contains(instances, path.Base(gitops.StringAt(u.Object, "spec", "providerID")))
-	})
-	return l, nodes, nil
+	return l, all.Items, nil
 }
 
 func unschedulable(node unstructured.Unstructured) bool {

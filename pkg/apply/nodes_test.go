@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -191,20 +194,20 @@ func TestBlobs(t *testing.T) {
 func TestAccounts(t *testing.T) {
 	l := newLab(t)
 	a := l.Accounts()
-	if _, found, err := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); found || err != nil {
+	if _, _, found, err := a.ServiceAccountMeta(t.Context(), l.id, "dns"); found || err != nil {
 		t.Errorf("an absent account: %v %v", found, err)
 	}
 	role := map[string]string{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}
 	if err := a.EnsureServiceAccount(t.Context(), l.id, "dns", map[string]string{"l": "1"}, role); err != nil {
 		t.Fatal(err)
 	}
-	if got, found, err := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); !found || err != nil || !cmp.Equal(got, role) {
+	if labels, got, found, err := a.ServiceAccountMeta(t.Context(), l.id, "dns"); !found || err != nil || !cmp.Equal(got, role) || labels["l"] != "1" {
 		t.Errorf("annotations: %v %v %v", got, found, err)
 	}
 	if err := a.EnsureServiceAccount(t.Context(), l.id, "dns", nil, map[string]string{"other": "2"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, _ := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); len(got) != 2 {
+	if _, got, _, _ := a.ServiceAccountMeta(t.Context(), l.id, "dns"); len(got) != 2 {
 		t.Errorf("annotations: %v", got)
 	}
 	// An overlay that has the same account adopts it and leaves the role to us.
@@ -219,12 +222,58 @@ metadata: {name: dns, namespace: NS, annotations: {eks.amazonaws.com/role-arn: w
 `)...)
 	l.apply(d)
 	l.empty(d)
-	if got, _, _ := a.ServiceAccountAnnotations(t.Context(), l.id, "dns"); got["eks.amazonaws.com/role-arn"] != role["eks.amazonaws.com/role-arn"] || got["mine"] != "3" || got["other"] != "2" {
+	if _, got, _, _ := a.ServiceAccountMeta(t.Context(), l.id, "dns"); got["eks.amazonaws.com/role-arn"] != role["eks.amazonaws.com/role-arn"] || got["mine"] != "3" || got["other"] != "2" {
 		t.Errorf("annotations: %v", got)
 	}
 	for range 2 {
 		if err := a.DeleteServiceAccount(t.Context(), l.id, "dns"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Who wrote in a version of the API, and when last: not the API server itself, whose own objects keep the version that made them.
+func TestWriters(t *testing.T) {
+	early, late := metav1.NewTime(time.Unix(0, 0)), metav1.NewTime(time.Unix(60, 0))
+	got := writers([]metav1.ManagedFieldsEntry{
+		{Manager: "helm", APIVersion: "a/v1beta1", Time: &late}, {Manager: "helm", APIVersion: "a/v1beta1", Subresource: "status", Time: &early},
+		{Manager: "kubectl", APIVersion: "a/v1", Time: &late}, {Manager: "old", APIVersion: "a/v1beta1"},
+		{Manager: "api-priority-and-fairness-config-producer-v1", APIVersion: "a/v1beta1", Time: &early},
+	}, "a/v1beta1")
+	if want := map[string]string{"helm": "1970-01-01T00:01:00Z", "old": ""}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// What an upgrade asks before it begins: the kubelets, who writes in a version of the API, and what a drain would move.
+func TestPreflight(t *testing.T) {
+	l := newLab(t)
+	one := l.machine("one")
+	d := desired(l.items("apps", guarded)...)
+	l.apply(d)
+	l.eventually("the pods to run", func() (string, bool) {
+		b := l.live(gvr("policy", "v1", "poddisruptionbudgets"), "web")
+		return "", number(b.Object, "status", "currentHealthy") == 2
+	})
+	ask := l.Preflight()
+	kubelets, err := ask.Kubelets(t.Context())
+	if _, known := kubelets[one]; !known || err != nil {
+		t.Errorf("the kubelets are %v, %v", kubelets, err)
+	}
+	pods, budgets, err := ask.Load(t.Context(), []string{one})
+	if err != nil || pods != 2 || len(budgets) != 1 || !contains(budgets[0], "PodDisruptionBudget "+l.id+"/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-") {
+		t.Errorf("%d pods, %q, %v", pods, budgets, err)
+	}
+	if pods, budgets, err := ask.Load(t.Context(), []string{"i-other"}); pods != 0 || len(budgets) != 0 || err != nil {
+		t.Errorf("elsewhere: %d pods, %q, %v", pods, budgets, err)
+	}
+	written, err := ask.Written(t.Context(), []plan.Removal{
+		{APIVersion: "apps/v1", Kinds: []string{"DaemonSet", "NoSuchKind"}, Removed: 99}, {APIVersion: "apps/v1beta1", Kinds: []string{"DaemonSet"}, Removed: 16},
+	})
+	found := slices.ContainsFunc(written, func(o plan.Written) bool {
+		return o.Ref.Namespace == l.id && o.Ref.Name == "agent" && o.Ref.Kind == "DaemonSet" && o.Manager == "reconciler" && o.At != "" && o.Removed == 99
+	})
+	if err != nil || !found {
+		t.Errorf("written: %+v, %v", written, err)
 	}
 }

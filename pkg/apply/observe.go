@@ -32,10 +32,14 @@ type pass struct {
 	changing map[schema.GroupKind]bool
 	// services are the APIs that git has served by others than the API server itself (APIService), by what they serve.
 	services map[schema.GroupVersion]key
+	// webhooks are those of wants that make the API server ask somebody.
+	webhooks []gitops.Item
 	// coming are the namespaces that git will make, or make anew when they are gone: nothing can be made in them yet.
 	coming map[string]bool
 	// live are all labelled objects of the kinds in question.
 	live map[key]*stored
+	// absent are objects of which it is known that they are not there, and that applying them may tell the rest.
+	absent map[key]bool
 	// blind are kinds that could not be listed.
 	blind map[schema.GroupKind]*gitops.Error
 
@@ -47,7 +51,7 @@ type pass struct {
 func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
 	p := &pass{
 		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{}, services: map[schema.GroupVersion]key{},
-		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
+		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, absent: map[key]bool{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
 	}
 	items := p.items(d)
 	var err error
@@ -67,6 +71,7 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 	if err := p.readParents(ctx); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{})
 	}
+	p.survey(items)
 	p.accept(items)
 	p.list(ctx)
 	p.decideAll(ctx)
@@ -145,8 +150,8 @@ func (p *pass) readParents(ctx context.Context) error {
 	return nil
 }
 
-// accept makes items ready to be compared, or says why they cannot be.
-func (p *pass) accept(items []gitops.Item) {
+// survey notes the items that decide about others.
+func (p *pass) survey(items []gitops.Item) {
 	for _, item := range items {
 		name := key{schema.GroupKind{Group: item.Ref.Group, Kind: item.Ref.Kind}, "", item.Ref.Name}
 		group := gitops.StringAt(item.Spec, "spec", "group")
@@ -156,7 +161,14 @@ func (p *pass) accept(items []gitops.Item) {
 		case "APIService.apiregistration.k8s.io":
 			p.services[schema.GroupVersion{Group: group, Version: gitops.StringAt(item.Spec, "spec", "version")}] = name
 		}
+		if item.Ref.Group == "admissionregistration.k8s.io" {
+			p.webhooks = append(p.webhooks, item)
+		}
 	}
+}
+
+// accept makes items ready to be compared, or says why they cannot be.
+func (p *pass) accept(items []gitops.Item) {
 	sets := map[string]string{}
 	for _, item := range items {
 		gvk := gvkOf(item.Spec)
@@ -323,7 +335,9 @@ func (p *pass) observeAll(ctx context.Context, wants []want) {
 			open = append(open, w)
 		}
 	}
-	defer p.link.catalog.learn(ctx, kindsOf(open, func(w want) schema.GroupVersionKind { return w.kind.GroupVersionKind }))()
+	p.direct(ctx, open)
+	asked := slices.DeleteFunc(slices.Clone(open), func(w want) bool { return p.absent[w.key] })
+	defer p.link.catalog.learn(ctx, kindsOf(asked, func(w want) schema.GroupVersionKind { return w.kind.GroupVersionKind }))()
 	each(len(open), width, func(i int) { p.observe(ctx, open[i]) })
 }
 

@@ -1,8 +1,18 @@
 package apply
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -105,4 +115,94 @@ func operated(t gitops.Tree) (gitops.Health, bool) {
 		return gitops.Health{Status: gitops.Failed, Message: strings.TrimSuffix(c.reason+": "+c.message, ": ")}, true
 	}
 	return needs("Available")(t)
+}
+
+func runsPods(gk schema.GroupKind) bool {
+	switch gk.String() {
+	case "Deployment.apps", "StatefulSet.apps", "DaemonSet.apps", "ReplicaSet.apps", "Job.batch", "Pod", "ReplicationController":
+		return true
+	}
+	return false
+}
+
+// met reports whether a workload's controller has seen what it is to run: before that there are no pods to ask about.
+func met(t gitops.Tree) bool {
+	seen, tells := gitops.At(t, "status", "observedGeneration")
+	switch gitops.StringAt(t, "kind") {
+	case "Job", "Pod":
+		return true
+	}
+	return tells && seen == number(t, "metadata", "generation")
+}
+
+// troubles remembers for a moment why pods do not run: workloads are looked at whenever anything moves, and each question is a
+// request.
+type troubles struct {
+	mu  sync.Mutex
+	all map[types.UID]saying
+}
+
+type saying struct {
+	why  string
+	said time.Time
+}
+
+// of is what was said of a workload lately, or is asked now.
+func (t *troubles) of(u *unstructured.Unstructured, now time.Time, ask func() string) string {
+	const lately = time.Second
+	t.mu.Lock()
+	last, known := t.all[u.GetUID()]
+	t.mu.Unlock()
+	if known && now.Sub(last.said) < lately {
+		return last.why
+	}
+	why := ask()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.all, func(_ types.UID, s saying) bool { return now.Sub(s.said) >= lately })
+	t.all[u.GetUID()] = saying{why, now}
+	return why
+}
+
+// podTrouble is the most telling reason why the pods of a workload do not run: "" when none is known. The answer may come
+// from the server's cache (resourceVersion 0): it is for people, and asked often while something is broken.
+func (l *link) podTrouble(ctx context.Context, u *unstructured.Unstructured) string {
+	if u.GetKind() == "Pod" {
+		return trouble(u.Object)
+	}
+	var selector metav1.LabelSelector
+	labelled := gitops.StringsAt(u.Object, "spec", "selector", "matchLabels")
+	if u.GetKind() == "ReplicationController" {
+		labelled = gitops.StringsAt(u.Object, "spec", "selector")
+	}
+	for name, value := range labelled {
+		metav1.AddLabelToSelector(&selector, name, value)
+	}
+	if len(selector.MatchLabels) == 0 {
+		return ""
+	}
+	k, ok := l.catalog.serving(schema.GroupKind{Kind: "Pod"})
+	if !ok {
+		return ""
+	}
+	const enough = 50
+	pods, err := l.resource(k, u.GetNamespace()).List(ctx, metav1.ListOptions{
+		LabelSelector: labels.SelectorFromSet(selector.MatchLabels).String(), ResourceVersion: "0", Limit: enough,
+	})
+	if err != nil {
+		return ""
+	}
+	said := map[string]int{}
+	for i := range pods.Items {
+		if why := trouble(pods.Items[i].Object); why != "" {
+			said[why]++
+		}
+	}
+	best := ""
+	for why, n := range said {
+		if best == "" || n > said[best] || n == said[best] && why < best {
+			best = why
+		}
+	}
+	return best
 }

@@ -247,31 +247,18 @@ func (s *stream) fail(err error) {
 
 // synced waits for the first list; its error is the first that keeps it from succeeding.
 func (s *stream) synced(ctx context.Context) error {
-	if s.informer.HasSynced() {
-		return nil
-	}
-	done := make(chan struct{})
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		defer close(done)
-		cache.WaitForCacheSync(ctx.Done(), s.informer.HasSynced)
-	}()
 	select {
+	case <-s.informer.HasSyncedChecker().Done():
+		return nil
 	case <-s.failed:
-		cancel()
-		<-done
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.err != nil && !s.informer.HasSynced() {
 			return s.err
 		}
 		return nil
-	case <-done:
-		if !s.informer.HasSynced() {
-			return fmt.Errorf("listing: %w", context.Cause(ctx))
-		}
-		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("listing: %w", context.Cause(ctx))
 	}
 }
 
@@ -334,6 +321,8 @@ func (c *Cluster) newest(k key, seen *stored) *stored {
 	switch {
 	case !ok:
 		return seen
+	case seen != nil && seen.UID == f.object.UID && seen.ResourceVersion == f.object.ResourceVersion:
+		delete(c.fresh, k) // the watch has caught up; this one needs no decoding
 	case seen != nil && !older(seen, f.object), c.Now().Sub(f.at) > freshness:
 		delete(c.fresh, k)
 		return seen

@@ -106,32 +106,57 @@ func union(a, b []string) []string {
 	return slices.Compact(out)
 }
 
-// outcome sums a run up: the worst word wins, and waiting for a person counts only when nothing else is left.
-func outcome(r run.Record) run.Outcome {
-	var failed, moving, held bool
-	for _, res := range r.Results {
+// states are those that the results of a run are in.
+type states struct{ failed, moving, held, blocked bool }
+
+func statesOf(results []run.Result) states {
+	var out states
+	for _, res := range results {
 		switch res.State {
 		case run.Broken:
-			failed = true
+			out.failed = true
 		case run.ChangeHeld:
-			held = true
+			out.held = true
 		case run.Done:
 		case run.Blocked:
-			// Waiting for the next try of something that failed is still failing, and so is what another manager insists on.
-			failed = failed || res.Error != nil && (res.Error.Reason == gitops.Backoff || res.Error.Reason == gitops.Contested)
-			moving = true
+			switch reasonOf(res) {
+			case gitops.Backoff, gitops.Contested:
+				// Waiting for the next try of something that failed is still failing, and so is what another manager insists on.
+				out.failed = true
+			case gitops.Blocked:
+				out.blocked = true // it shares the fate of what it needs
+			default:
+				out.moving = true
+			}
 		case run.Pending, run.Applying, run.Applied, run.Interrupted:
-			moving = true
+			out.moving = true
 		}
 	}
+	return out
+}
+
+func reasonOf(res run.Result) gitops.Reason {
+	if res.Error == nil {
+		return ""
+	}
+	return res.Error.Reason
+}
+
+// outcome sums a run up: the worst word wins, and waiting for a person counts only when nothing else is left but what waits for that.
+func outcome(r run.Record) run.Outcome {
+	is := statesOf(r.Results)
 	switch {
-	case failed:
+	case is.failed:
 		return run.Failed
 	case !r.Plan.Complete || troubled(r.Plan):
 		return run.Unknown
-	case moving:
+	case is.moving, is.blocked && !is.held:
 		return run.Progressing
-	case held:
+	case is.held:
+		return run.Waiting
+	case unfinished(r.Plan) && len(r.Results) > 0:
+		return run.Progressing
+	case unfinished(r.Plan):
 		return run.Waiting
 	}
 	return run.Converged
@@ -153,13 +178,19 @@ func noteworthy(r run.Record, last *run.Record) bool {
 	return false
 }
 
+// troubled reports whether a plan has problems. What holds a change is the hold's to say.
 func troubled(p plan.Plan) bool {
 	for _, problem := range p.Problems {
-		if !problem.Reason.Note() {
+		if !problem.Reason.Note() && problem.Reason != gitops.UpgradeBlocked {
 			return true
 		}
 	}
 	return false
+}
+
+// unfinished reports whether the next pass goes on where a plan ends.
+func unfinished(p plan.Plan) bool {
+	return slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool { return e.Reason == gitops.UpgradeRound })
 }
 
 func clone(inv gitops.Inventory) gitops.Inventory {

@@ -102,8 +102,8 @@ type Job struct {
 	// left to it, as if this process had been killed. The context of the pass ends too. Nil is never lost.
 	Lost <-chan struct{}
 
-	// deadline is how long one change may take, by the cluster's policy.
-	deadline time.Duration
+	// timeouts say how long one change may take, by the cluster's policy.
+	timeouts plan.Timeouts
 }
 
 // firm is the context of what the end of a pass must not cut short: calls under way, and the books. Only losing the cluster does.

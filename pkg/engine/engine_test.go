@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -82,6 +83,99 @@ func TestReasons(t *testing.T) {
 			w.why = map[gitops.Ref]gitops.Reason{broken.Ref: gitops.QuotaExceeded, late.Ref: gitops.DrainBlocked}
 			want = map[string]gitops.Reason{"broken": gitops.QuotaExceeded, "late": gitops.DrainBlocked}
 			broken, late = configMap("broken", "2"), configMap("late", "2")
+		}
+	})
+}
+
+// TestFullIsNoReasonToSpin: while as many calls are under way as may be, what is due waits for an answer. (A loop without a pause would
+// keep the bubble's time from going on, and the test from ending.)
+func TestFullIsNoReasonToSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.concurrency, w.slow = 2, map[gitops.Ref]time.Duration{}
+		waits := configMap("a-waits", "1")
+		w.takes[waits.Ref] = 10 * time.Second
+		items := []gitops.Item{waits}
+		for _, name := range []string{"b", "c", "d"} {
+			slow := configMap(name, "1")
+			w.slow[slow.Ref] = 5 * time.Second
+			items = append(items, slow)
+		}
+		w.push(items...)
+		if record := once(t, w); record.Outcome != run.Converged {
+			t.Errorf("%s: %v", record.Outcome, record.Plan.Problems)
+		}
+	})
+}
+
+// TestManyAreLookedAtInTurn: however many wait and whatever nudges, there are some hundred looks a second.
+func TestManyAreLookedAtInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var items []gitops.Item
+		for i := range 500 {
+			item := configMap(fmt.Sprintf("c%d", i), "1")
+			w.takes[item.Ref] = 20 * time.Second
+			items = append(items, item)
+		}
+		w.push(items...)
+		ctx, stop := context.WithCancel(t.Context())
+		var nudging sync.WaitGroup
+		nudging.Go(func() {
+			for ctx.Err() == nil {
+				w.nudge(gitops.K8s)
+				time.Sleep(time.Millisecond)
+			}
+		})
+		began, before := time.Now(), w.looks()
+		record := once(t, w)
+		stop()
+		nudging.Wait()
+		took := time.Since(began)
+		if looks := w.looks() - before; float64(looks) > 600*took.Seconds()+500 || took > 22*time.Second {
+			t.Errorf("%d looks in %s; %s", looks, took, record.Outcome)
+		}
+	})
+}
+
+// TestOutcomeOfHolds: what waits for a person, and what waits for that, is waiting; an upgrade with another round to go is not over.
+func TestOutcomeOfHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b := configMap("a", "1"), dependsOn(configMap("b", "1"), "a")
+		w.push(a, b)
+		pass := func(policy plan.Policy) run.Outcome {
+			t.Helper()
+			j := w.job()
+			j.Policies = append(j.Policies, policy)
+			record, err := w.engine().RunOnce(t.Context(), j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return record.Outcome
+		}
+		tell := func(reason gitops.Reason) plan.Policy {
+			return func(p plan.Plan) plan.Plan {
+				p.Problems = append(slices.Clone(p.Problems), gitops.Errorf(reason, "so it is"))
+				return p
+			}
+		}
+		hold := func(p plan.Plan) plan.Plan {
+			p.Changes = slices.Clone(p.Changes)
+			for i := range p.Changes {
+				if p.Changes[i].Ref == a.Ref {
+					p.Changes[i].Hold = &plan.Hold{Reason: gitops.UpgradeBlocked, Why: "not now"}
+				}
+			}
+			return tell(gitops.UpgradeBlocked)(p)
+		}
+		for _, tt := range []struct {
+			policy plan.Policy
+			want   run.Outcome
+		}{{hold, run.Waiting}, {tell(gitops.UpgradeRound), run.Progressing}, {tell(gitops.UpgradeRound), run.Waiting}, {tell(gitops.UpgradeNote), run.Converged}} {
+			if got := pass(tt.policy); got != tt.want {
+				t.Errorf("it ends %s, want %s", got, tt.want)
+			}
 		}
 	})
 }

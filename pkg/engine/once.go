@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -79,7 +78,7 @@ func interrupted(ctx context.Context, cluster string) *gitops.Error {
 // plan.Build holds everything: a policy is never guessed.
 func (e *Engine) rules(j *Job) (plan.Rules, []plan.Policy) {
 	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Checks)
-	j.deadline = cmp.Or(rules.Timeouts.Ready, e.Deadline)
+	j.timeouts = rules.Timeouts
 	j.Backoff.Bound(rules.Retry)
 	policies := append(rules.Policies(e.Now, j.Cluster.Approvals), j.Policies...)
 	j.Cluster.Problems = slices.Concat(j.Cluster.Problems, problems)

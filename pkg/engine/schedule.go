@@ -15,12 +15,15 @@ import (
 type task struct {
 	change plan.Change
 	result run.Result
-	// waits are the needs that are not done yet.
-	waits map[gitops.Ref]bool
+	// waits are the needs that are not done yet; with none left it is queued.
+	waits  map[gitops.Ref]bool
+	queued bool
+	// order is its place in the plan.
+	order int
 	// busy says that a call for it is under way.
 	busy bool
-	// due is when to look at its health next.
-	due time.Time
+	// due is when to look at its health next; looked is when that was done last.
+	due, looked time.Time
 	// step says that the next call is Apply again, not Ready.
 	step bool
 	// gate says that it only stands for what it needs (plan.Gate): there is nothing to call, to tell or to record.
@@ -49,8 +52,12 @@ type schedule struct {
 	needing map[gitops.Ref][]*task
 	// pending are the overlays whose items only predict what they will be once the cluster's facts are known.
 	pending map[string]bool
-	answers chan answer
-	busy    int
+	// ready are the tasks to start, in the plan's order, and some that came to an end before that; watched are those that were accepted
+	// and are not ready yet, and some that were before.
+	ready, watched []*task
+	answers        chan answer
+	// busy are the calls under way, applying those of them that begin a task.
+	busy, applying int
 	// stopped says that nothing new is started: the run was cancelled or yields.
 	stopped bool
 	// nudged says that the live state may have changed since it was observed.
@@ -121,10 +128,23 @@ func (s *schedule) admit(p plan.Plan) {
 			s.retry(t)
 		}
 	}
+	for _, t := range s.tasks {
+		s.queue(t)
+	}
+}
+
+// queue has a task started in its turn, when it waits for nothing (any more).
+func (s *schedule) queue(t *task) {
+	if !t.gate && !t.queued && len(t.waits) == 0 && t.result.State == run.Pending {
+		t.queued = true
+		at, _ := slices.BinarySearchFunc(s.ready, t.order, func(other *task, order int) int { return other.order - order })
+		s.ready = slices.Insert(s.ready, at, t)
+	}
 }
 
 func (s *schedule) add(t *task) {
 	t.waits = map[gitops.Ref]bool{}
+	t.order = len(s.tasks)
 	s.tasks, s.byRef[t.change.Ref] = append(s.tasks, t), t
 }
 
@@ -144,6 +164,7 @@ func (s *schedule) retry(t *task) {
 // runs on and only news is told.
 func (s *schedule) resume(t *task) {
 	t.result.State, t.result.Began = run.Applied, s.Now()
+	s.watched = append(s.watched, t)
 	if s.job.Last == nil {
 		return
 	}
@@ -155,22 +176,41 @@ func (s *schedule) resume(t *task) {
 	}
 }
 
-// start begins every task whose needs are done, within the concurrency bound.
+// start begins every task whose needs are done, and looks at those whose time has come, within the concurrency bound.
 func (s *schedule) start(ctx context.Context) {
-	for _, t := range s.tasks {
-		if s.busy >= s.Concurrency {
-			return
-		}
-		switch {
-		case t.busy:
-		case t.result.State == run.Pending && !s.stopped && len(t.waits) == 0:
-			t.result.State, t.result.Began, s.idle, t.started = run.Applying, s.Now(), s.Now(), true
-			s.Sink.Emit(run.Started{Head: s.head(s.job.Cluster.Name), Change: t.change})
-			s.call(ctx, t, true)
-		case t.result.State == run.Applied && !s.stopped && !s.Now().Before(t.due):
+	if s.stopped {
+		return
+	}
+	now := s.Now()
+	s.tidy()
+	for _, t := range s.watched {
+		if s.busy < s.Concurrency && !t.busy && !now.Before(t.due) {
+			t.looked = now
 			s.call(ctx, t, t.step)
 		}
 	}
+	for s.busy < s.Concurrency && len(s.ready) > 0 {
+		t := s.ready[0]
+		s.ready = s.ready[1:]
+		t.result.State, t.result.Began, s.idle, t.started = run.Applying, now, now, true
+		s.applying++
+		s.Sink.Emit(run.Started{Head: s.head(s.job.Cluster.Name), Change: t.change})
+		s.call(ctx, t, true)
+		s.skip()
+	}
+}
+
+// skip passes over tasks that were settled before their turn.
+func (s *schedule) skip() {
+	for len(s.ready) > 0 && s.ready[0].result.State != run.Pending {
+		s.ready = s.ready[1:]
+	}
+}
+
+// tidy takes out of the queues what is settled.
+func (s *schedule) tidy() {
+	s.skip()
+	s.watched = slices.DeleteFunc(s.watched, func(t *task) bool { return t.result.State != run.Applied })
 }
 
 // call runs Apply or Ready of a task in a goroutine; its answer comes back through s.answers.
@@ -204,23 +244,8 @@ func (s *schedule) side(r gitops.Ref) Side {
 
 // finished reports whether nothing is under way and nothing will be.
 func (s *schedule) finished() bool {
-	if s.busy > 0 {
-		return false
-	}
-	for _, t := range s.tasks {
-		switch t.result.State {
-		case run.Applied:
-			if !s.stopped {
-				return false
-			}
-		case run.Pending:
-			if !s.stopped && len(t.waits) == 0 {
-				return false
-			}
-		case run.Applying, run.Done, run.ChangeHeld, run.Blocked, run.Broken, run.Interrupted:
-		}
-	}
-	return true
+	s.tidy()
+	return s.busy == 0 && (s.stopped || len(s.ready) == 0 && len(s.watched) == 0)
 }
 
 // results gives what became of every change; what never started because the run ended is interrupted.

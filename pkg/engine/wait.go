@@ -56,6 +56,9 @@ func (s *schedule) learned() bool {
 	for _, pending := range s.pending {
 		waiting = waiting || pending
 	}
+	if !waiting {
+		return false
+	}
 	made := false
 	for _, t := range s.tasks {
 		if t.change.Ref.Domain != gitops.EKS {
@@ -69,34 +72,36 @@ func (s *schedule) learned() bool {
 		case run.ChangeHeld, run.Blocked, run.Broken, run.Interrupted:
 		}
 	}
-	return waiting && made
+	return made
 }
 
-// nap is the time to the next task that is due.
+// nap is the time to the next task that is due and may be looked at: while as many calls are under way as may be, an answer comes first.
 func (s *schedule) nap() time.Duration {
-	nap := time.Minute
-	for _, t := range s.tasks {
-		if t.result.State == run.Applied && !t.busy {
-			nap = min(nap, max(0, t.due.Sub(s.Now())))
+	nap, now := time.Minute, s.Now()
+	for _, t := range s.watched {
+		if t.result.State == run.Applied && !t.busy && s.busy < s.Concurrency {
+			nap = min(nap, max(0, t.due.Sub(now)))
 		}
 	}
 	if (s.job.Yield != nil || s.learned()) && !s.mayYield() {
-		nap = min(nap, max(time.Millisecond, yieldAfter-s.Now().Sub(s.idle)))
+		nap = min(nap, max(time.Millisecond, yieldAfter-now.Sub(s.idle)))
 	}
 	return nap
 }
 
 // mayYield reports whether the run only waits, and has done so long enough that ending it costs nothing.
 func (s *schedule) mayYield() bool {
-	for _, t := range s.tasks {
-		if t.busy && t.result.State == run.Applying {
-			return false
-		}
-		if t.result.State == run.Pending && len(t.waits) == 0 {
-			return false
-		}
-	}
-	return s.Now().Sub(s.idle) >= yieldAfter
+	s.tidy()
+	return s.applying == 0 && len(s.ready) == 0 && s.Now().Sub(s.idle) >= yieldAfter
+}
+
+// perLook bounds what looking costs, however much is waited for and nudges: 500 looks a second.
+const perLook = 2 * time.Millisecond
+
+// apart is how long a task that was looked at is left alone at least.
+func (s *schedule) apart() time.Duration {
+	const most = 5 * time.Second
+	return min(time.Duration(len(s.watched))*perLook, most)
 }
 
 // look makes every waiting task of a domain due now: a nudge said that something moved.
@@ -105,11 +110,27 @@ func (s *schedule) look(d gitops.Domain) {
 	if s.job.Nudged != nil {
 		s.job.Nudged()
 	}
-	for _, t := range s.tasks {
-		if t.result.State == run.Applied && t.change.Ref.Domain == d && !t.step {
-			t.due = s.Now()
+	s.tidy()
+	now, apart := s.Now(), s.apart()
+	for _, t := range s.watched {
+		if t.change.Ref.Domain == d && !t.step {
+			t.due = earlier(t.due, later(now, t.looked.Add(apart)))
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // take books the answer of a call.
@@ -117,6 +138,9 @@ func (s *schedule) take(a answer) {
 	t := a.task
 	t.busy = false
 	s.busy--
+	if t.result.State == run.Applying {
+		s.applying--
+	}
 	switch {
 	case a.err != nil && (a.apply || t.result.State == run.Applying):
 		s.fail(t, hushed(gitops.AsError(gitops.ApplyFailed, a.err), t.change))
@@ -129,7 +153,10 @@ func (s *schedule) take(a answer) {
 		s.job.Contests.Corrected(t.change, s.Now())
 	}
 	a.health.Message = plan.Hush(a.health.Message, t.change.Secrets, t.change.Spec, t.change.Live)
-	t.result.State = run.Applied
+	if t.result.State != run.Applied {
+		t.result.State = run.Applied
+		s.watched = append(s.watched, t)
+	}
 	moved := a.health != t.result.Health
 	t.result.Health = a.health
 	switch goal := s.goal(t.change); {
@@ -139,11 +166,11 @@ func (s *schedule) take(a answer) {
 		s.settle(t, run.Interrupted, gitops.Errorf(gitops.BeingDeleted, "it is gone now; the next pass makes it anew"))
 	case a.health.Status == gitops.Failed:
 		s.fail(t, gitops.Errorf(cmp.Or(a.health.Reason, gitops.HealthFailed), "%s", a.health.Message))
-	case s.Now().Sub(t.result.Began) > s.job.deadline:
-		s.fail(t, gitops.Errorf(cmp.Or(a.health.Reason, gitops.Deadline), "not ready after %s: %s", s.job.deadline, a.health.Message))
+	case s.Now().Sub(t.result.Began) > s.deadline(t.change.Ref):
+		s.fail(t, gitops.Errorf(cmp.Or(a.health.Reason, gitops.Deadline), "not ready after %s: %s", s.deadline(t.change.Ref), a.health.Message))
 	default:
 		t.step = a.health.Step
-		t.due = s.Now().Add(pause(s.Now().Sub(t.result.Began), a.health.Step))
+		t.due = s.Now().Add(max(pause(s.Now().Sub(t.result.Began), a.health.Step), s.apart()))
 		if moved {
 			s.Sink.Emit(run.Progressed{Head: s.head(s.job.Cluster.Name), Change: t.change.ID, Ref: t.change.Ref, State: run.Applied, Health: a.health})
 		}
@@ -159,6 +186,11 @@ func hushed(e *gitops.Error, c plan.Change) *gitops.Error {
 		return &out
 	}
 	return e
+}
+
+// deadline is how long a change may take.
+func (s *schedule) deadline(r gitops.Ref) time.Duration {
+	return cmp.Or(s.job.timeouts.Of(r), s.Deadline)
 }
 
 // goal is the status that ends a change.
@@ -225,6 +257,7 @@ func (s *schedule) pass(t *task, err *gitops.Error) {
 		if there {
 			delete(other.waits, t.change.Ref)
 			s.open(other)
+			s.queue(other)
 		} else if other.result.State == run.Pending {
 			s.settle(other, run.Blocked, gitops.Errorf(gitops.Blocked, "needs %s, which is %s", t.change.Ref.Label(), state))
 		}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing/fstest"
 	"time"
 
@@ -44,6 +45,9 @@ type world struct {
 	// steps is how many times a ref must be applied before its new content is live.
 	steps  map[gitops.Ref]int
 	nudges map[gitops.Domain]chan struct{}
+	// looked counts the looks at what was applied.
+	looked      atomic.Int64
+	concurrency int
 	// books
 	inventory gitops.Inventory
 	saved     []gitops.Inventory
@@ -314,6 +318,7 @@ func (s side) Apply(ctx context.Context, c plan.Change) error {
 }
 
 func (s side) Ready(_ context.Context, r gitops.Ref) (gitops.Health, error) {
+	s.looked.Add(1)
 	if f := s.strike("ready", r); f != none {
 		if f == hung {
 			time.Sleep(patience)
@@ -375,7 +380,7 @@ func (w *world) setPolicy(p *gitops.Item) {
 // engine wires an Engine on the world.
 func (w *world) engine() *engine.Engine {
 	return engine.New(engine.Options{
-		Source: git{w}, Renderer: git{w}, Ledger: w, Sink: w, Now: time.Now,
+		Source: git{w}, Renderer: git{w}, Ledger: w, Sink: w, Now: time.Now, Concurrency: w.concurrency,
 		Connect: func(context.Context, gitops.Cluster) (engine.Target, error) { return w.target(), nil },
 	})
 }
@@ -403,6 +408,8 @@ func (w *world) order() []string {
 }
 
 // lastRecord is the newest record.
+func (w *world) looks() int64 { return w.looked.Load() }
+
 func (w *world) lastRecord() run.Record {
 	w.mu.Lock()
 	defer w.mu.Unlock()

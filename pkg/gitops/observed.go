@@ -36,6 +36,10 @@ type Observation struct {
 	Finished bool
 	// Data says that deleting or replacing loses data or more than the thing itself, in words ("17 objects inside").
 	Data string
+	// Effect says in words what the change does to what runs ("2 nodes (i-1, i-2) are replaced, 12 pods move"), and Minutes how long
+	// such changes usually take; 0 when nothing is known of that.
+	Effect  string
+	Minutes int
 	// Progress is set when an operation on it is in flight already, or when it is live but not ready.
 	Progress *Health
 	// Owners maps a field path to who set its live value, where known.
@@ -49,12 +53,21 @@ type Observation struct {
 	// Keeper is another tool that applies the live thing, which is not ours yet ("an EKS addon (field manager eks)"): taking it
 	// over waits for a person.
 	Keeper string
+	// Concerns are what was found out about the change before it begins. All of them are told, whether there is a change now or not.
+	Concerns []Concern
 	// Needs are refs that must be ready before this one is applied, beyond those inferred from its content.
 	Needs []Ref
 	// From is where git says so; for a deletion, zero.
 	From Origin
 	// Spec is the desired content as written (Item.Spec), which Actor.Apply sends. Nil for deletions.
 	Spec Tree
+}
+
+// Concern is one thing that was found out about a change before it begins: a note, or else something that holds it.
+type Concern struct {
+	*Error
+	// Final says that approving the change would not help: git or what is live has to change first.
+	Final bool
 }
 
 // Owner is the manager of a field and when it last wrote it (RFC 3339, as the API server tells it).

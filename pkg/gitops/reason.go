@@ -40,6 +40,9 @@ const (
 	Kept              Reason = "Kept"
 	Overruled         Reason = "Overruled"
 	Deprecated        Reason = "Deprecated"
+	UpgradeBlocked    Reason = "UpgradeBlocked"
+	UpgradeRound      Reason = "UpgradeRound"
+	UpgradeNote       Reason = "UpgradeNote"
 	Held              Reason = "Held"
 	Blocked           Reason = "Blocked"
 	Backoff           Reason = "Backoff"
@@ -71,7 +74,9 @@ func (r Reason) Title() string {
 
 // Note reports whether a problem of this kind only informs: it keeps neither a plan from being complete nor a cluster from
 // being converged.
-func (r Reason) Note() bool { return r == NotManaged || r == Kept || r == Overruled || r == Deprecated }
+func (r Reason) Note() bool {
+	return r == NotManaged || r == Kept || r == Overruled || r == Deprecated || r == UpgradeRound || r == UpgradeNote
+}
 
 // Explain finds the documentation of a reason.
 func Explain(r Reason) (Explanation, bool) {
@@ -121,6 +126,9 @@ func Explanations() []Explanation {
 		{Kept, "it left git and stays live", "Nothing deletes it: prune is off in reconcile.yaml, or somebody took the reconciler's label off. It is not changed any more, and counts as nothing to do.", "set prune.enabled: true in reconcile.yaml, or delete it by hand"},
 		{Overruled, "the API server stores a field otherwise than git says", "An apply was accepted, and the field has another value all the same: a mutating webhook or policy sets it. It counts as unchanged, because applying again would change nothing.", "say in git what the server stores, or look who sets it: kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies"},
 		{Deprecated, "a later version of Kubernetes does not serve it", "The version of the API that git uses is deprecated, and goes with the named version of Kubernetes. Until then it works as ever.", "write what the line names, before the cluster is upgraded"},
+		{UpgradeBlocked, "an upgrade of Kubernetes would break something", "Before a control plane is moved, everything that the new version may break is looked for and told together. Until it is solved or approved, the control plane stays as it is.", "do what the lines name, or leave metadata.version as it is; what is approvable goes ahead by reconciler approve PLAN-ID"},
+		{UpgradeRound, "an upgrade of Kubernetes takes another round", "Nodes, or addons, have to follow before the control plane may go on. The next pass goes on by itself when they have.", "nothing; approve what is held of their change"},
+		{UpgradeNote, "to be known of an upgrade", "It holds nothing up.", "nothing, or what the line names"},
 		{Held, "a change waits for approval", "It is destructive and no commit has approved it.", "reconciler approve PLAN-ID, then commit the file"},
 		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
 		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},

@@ -35,7 +35,7 @@ func Build(in Input, policies ...Policy) Plan {
 		}
 	}
 	p.Unchanged += len(in.Observed) - len(moving)
-	p.Problems = append(p.Problems, b.wall.told()...)
+	p.Problems = slices.Concat(p.Problems, b.wall.told(), b.concerned())
 	p.Complete = complete(p.Problems)
 	b.link(&p)
 	for _, policy := range policies {
@@ -87,22 +87,24 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	b.hold(&c, o)
 	c.Drift = b.drifted(c)
 	c.Risk = risk(c, o)
-	c.Why = why(c, o)
+	c.Why, c.Minutes = why(c, o), minutes(c, o)
 	hush(&c, o)
-	c.ID = changeID(b.Desired.Cluster, c, cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
+	c.ID = changeID(b.Desired.Cluster, c, b.said(c), cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
 	return c, true
 }
 
 // redacted is what may be shown of an object: no value of a Secret, and none that came, or was applied, out of an encrypted file.
 func (b *builder) redacted(c Change, o gitops.Observation) (before, after gitops.Tree) {
 	before, after = b.Redactor.Tree(c.Ref, o.Live), b.Redactor.Tree(c.Ref, o.Next)
-	mark := func(v any) any {
-		if gitops.IsRedacted(v) {
-			return v
-		}
-		return b.Redactor.Value(v)
+	return Mask(before, c.Secrets, b.mark), Mask(after, c.Secrets, b.mark)
+}
+
+// mark is what is shown in the place of a value that may not be shown.
+func (b *builder) mark(v any) any {
+	if gitops.IsRedacted(v) {
+		return v
 	}
-	return Mask(before, c.Secrets, mark), Mask(after, c.Secrets, mark)
+	return b.Redactor.Value(v)
 }
 
 // secrets are the fields of an object that came out of an encrypted file, or did when they were applied.
@@ -132,7 +134,7 @@ func hush(c *Change, o gitops.Observation) {
 }
 
 // hold holds what nobody may apply now: all of a cluster whose policy is not known, things that another tool keeps, fields that others
-// own, and an upgrade after which objects of git are not served any more.
+// own, and what concerns were found about.
 func (b *builder) hold(c *Change, o gitops.Observation) {
 	switch {
 	case b.wall.lawless != nil && c.Action != Wait:
@@ -142,7 +144,7 @@ func (b *builder) hold(c *Change, o gitops.Observation) {
 	case c.Hold == nil && len(o.Conflicts) > 0:
 		c.Hold = conflictHold(o.Conflicts)
 	case c.Hold == nil:
-		c.Hold = upgradeHold(c.Ref, o, b.Desired.Items)
+		c.Hold = concernHold(b.concerns(c.Ref, o))
 	}
 }
 
@@ -211,7 +213,19 @@ func conflictHold(conflicts []gitops.Conflict) *Hold {
 
 // changeID hashes what a change does, so that an approval covers exactly that. For deletes and replacements the identity of
 // the live object is part of it: approving the end of one object does not approve the end of its successor of the same name.
-func changeID(cluster string, c Change, identity string) gitops.Digest {
+func changeID(cluster string, c Change, said any, identity string) gitops.Digest {
+	if c.Action != Delete && c.Action != Replace {
+		identity = ""
+	}
+	return gitops.DigestOf([]any{cluster, c.Ref.String(), c.Action, said, identity})
+}
+
+// said is what a change does, without who did what before. An object is created with what git says of it, whatever the server adds;
+// so what is approved before the server was asked is approved afterwards.
+func (b *builder) said(c Change) any {
+	if c.Action == Create && c.Ref.Domain == gitops.K8s && c.Spec != nil {
+		return Mask(b.Redactor.Tree(c.Ref, c.Spec), c.Secrets, b.mark)
+	}
 	type edit struct {
 		Path          string
 		Before, After any
@@ -220,10 +234,7 @@ func changeID(cluster string, c Change, identity string) gitops.Digest {
 	for _, e := range c.Edits {
 		said = append(said, edit{e.Path, e.Before, e.After})
 	}
-	if c.Action != Delete && c.Action != Replace {
-		identity = ""
-	}
-	return gitops.DigestOf([]any{cluster, c.Ref.String(), c.Action, said, identity})
+	return said
 }
 
 // planID hashes the changes a plan holds, in order.

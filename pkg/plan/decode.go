@@ -40,7 +40,9 @@ func DecodeRules(item *gitops.Item, checks Checks) (Rules, []*gitops.Error) {
 		"retry": d.nested(map[string]func(string, any){
 			"first": d.duration(&rules.Retry.First, 100*time.Millisecond), "max": d.duration(&rules.Retry.Max, time.Second),
 		}),
-		"timeouts":  d.nested(map[string]func(string, any){"ready": d.duration(&rules.Timeouts.Ready, time.Second)}),
+		"timeouts": d.nested(map[string]func(string, any){
+			"ready": d.duration(&rules.Timeouts.Ready, time.Second), "nodegroups": d.durations(&rules.Timeouts.Nodegroups, time.Second),
+		}),
 		"ignore":    d.list(func(path string, v any) { d.ignore(&rules, path, v) }),
 		"conflicts": d.list(func(path string, v any) { d.conflict(&rules, path, v) }),
 		"health":    d.list(func(path string, v any) { d.health(&rules, path, v) }),
@@ -190,6 +192,23 @@ func (d *decoder) duration(into *time.Duration, least time.Duration) func(string
 			d.problem(path, "%s is shorter than the least, %s", span, least)
 		default:
 			*into = span
+		}
+	}
+}
+
+// durations reads a duration for each name.
+func (d *decoder) durations(into *map[string]time.Duration, least time.Duration) func(string, any) {
+	return func(path string, v any) {
+		m, ok := v.(gitops.Tree)
+		if !ok {
+			d.problem(path, "want fields, not %s", kindOf(v))
+			return
+		}
+		*into = map[string]time.Duration{}
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			var span time.Duration
+			d.duration(&span, least)(Field(path, name), m[name])
+			(*into)[name] = span
 		}
 	}
 }

@@ -54,7 +54,13 @@ type liveThing struct {
 	Owners             map[string]gitops.Owner
 	Skipped            []gitops.Skipped
 	Conflicts          []gitops.Conflict
-	Needs              []string
+	Concerns           []struct {
+		Err   *gitops.Error
+		Final bool
+	}
+	Effect  string
+	Minutes int
+	Needs   []string
 }
 
 func parseScenario(t *testing.T, body []byte) scenario {
@@ -103,6 +109,10 @@ func (s scenario) input(t *testing.T) plan.Input {
 		o := in.Observed[ref]
 		o.Owned, o.Overlay, o.Err, o.Predicted, o.Replace, o.Data = !l.Unowned, l.Overlay, l.Err, l.Predicted, l.Replace, l.Data
 		o.Progress, o.Owners, o.Skipped, o.Conflicts = l.Progress, l.Owners, l.Skipped, l.Conflicts
+		o.Effect, o.Minutes = l.Effect, l.Minutes
+		for _, c := range l.Concerns {
+			o.Concerns = append(o.Concerns, gitops.Concern{Error: c.Err, Final: c.Final})
+		}
 		if l.Live == "as-wanted" {
 			o.Live = wanted[ref].Spec
 		} else if live, ok := l.Live.(gitops.Tree); ok {

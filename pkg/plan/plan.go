@@ -79,9 +79,11 @@ type Change struct {
 	Ref    gitops.Ref    `json:"ref"`
 	Action Action        `json:"action"`
 	// Why is for people and never drives behaviour.
-	Why   string `json:"why,omitempty"`
-	Risk  Risk   `json:"risk"`
-	Edits []Edit `json:"edits,omitempty"`
+	Why  string `json:"why,omitempty"`
+	Risk Risk   `json:"risk"`
+	// Minutes is how long such changes usually take; 0 when nothing is known of that.
+	Minutes int    `json:"minutes,omitempty"`
+	Edits   []Edit `json:"edits,omitempty"`
 	// Drift says that git did not change: the live thing did.
 	Drift bool `json:"drift,omitempty"`
 	// Predicted says that the server could not confirm the outcome yet.

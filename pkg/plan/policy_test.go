@@ -125,7 +125,7 @@ freeze:
 - {name: year end, from: "2026-12-20T18:00:00Z", until: "2027-01-04T06:00:00Z", scope: infra}
 - {name: nights, days: [Mon, friday], from: "18:00", until: "06:00", timezone: Europe/Berlin, scope: addons}
 retry: {first: 1s, max: 1m}
-timeouts: {ready: 15m}
+timeouts: {ready: 15m, nodegroups: {batch: 2h}}
 ignore:
 - {kinds: [Deployment], namespaces: [shop], names: [web], fields: [spec.replicas, 'spec.template.spec.containers[*].resources']}
 - {managers: [cert-manager-*]}
@@ -157,7 +157,7 @@ func TestDecodeRulesValues(t *testing.T) {
 			{Name: "nights", Days: []time.Weekday{time.Monday, time.Friday}, Start: 18 * time.Hour, End: 6 * time.Hour, Zone: berlin, Domain: gitops.K8s},
 		},
 		Retry:    plan.Retry{First: time.Second, Max: time.Minute},
-		Timeouts: plan.Timeouts{Ready: 15 * time.Minute},
+		Timeouts: plan.Timeouts{Ready: 15 * time.Minute, Nodegroups: map[string]time.Duration{"batch": 2 * time.Hour}},
 		Ignore: []plan.Ignore{
 			{Claim: plan.Claim{
 				Selector: plan.Selector{Kinds: []string{"Deployment"}, Namespaces: []string{"shop"}, Names: []string{"web"}},
@@ -185,6 +185,16 @@ func TestDecodeRulesValues(t *testing.T) {
 	none, problems := plan.DecodeRules(nil, plan.Checks{})
 	if len(problems) > 0 || !none.Prune.Enabled || !none.Hold.Destructive {
 		t.Errorf("without a file: %+v, %v", none, problems)
+	}
+}
+
+// A nodegroup may have a time of its own; another thing of its name has not.
+func TestTimeoutsOf(t *testing.T) {
+	times := plan.Timeouts{Ready: time.Minute, Nodegroups: map[string]time.Duration{"batch": time.Hour}}
+	for text, want := range map[string]time.Duration{"eks/Nodegroup/dev/batch": time.Hour, "eks/Nodegroup/dev/system": time.Minute, "eks/Addon/dev/batch": time.Minute} {
+		if got := times.Of(mustRef(t, text)); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }
 

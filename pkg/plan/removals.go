@@ -3,7 +3,6 @@ package plan
 import (
 	_ "embed" // for the table
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +21,13 @@ type Removal struct {
 	Since   int
 	// Note says what else changes.
 	Note string
+}
+
+// Written is a live object of which a manager wrote fields in a version of the API that goes, last at a time (RFC 3339).
+type Written struct {
+	Removal
+	Ref         gitops.Ref
+	Manager, At string
 }
 
 //go:embed removals.txt
@@ -85,14 +91,14 @@ func Unserved(items []gitops.Item, minor int) []*gitops.Error {
 		default:
 			continue
 		}
-		e.Try = r.instead(minor)
+		e.Try = r.Advice(minor)
 		out = append(out, e.On(item.Ref).At(item.From))
 	}
 	return out
 }
 
-// instead says what to write for Kubernetes 1.minor.
-func (r Removal) instead(minor int) string {
+// Advice says what to write for Kubernetes 1.minor.
+func (r Removal) Advice(minor int) string {
 	said := "remove it"
 	switch {
 	case r.Instead == "" && r.Note == "":
@@ -111,23 +117,4 @@ func (r Removal) instead(minor int) string {
 		said += "; " + r.Note
 	}
 	return said
-}
-
-// upgradeHold holds an upgrade of a control plane to a version of Kubernetes that does not serve objects of git: they would be live and
-// work on, and could not be changed or made anew. An upgrade cannot be taken back.
-func upgradeHold(ref gitops.Ref, o gitops.Observation, items []gitops.Item) *Hold {
-	before, after := gitops.StringAt(o.Live, "metadata", "version"), gitops.StringAt(o.Next, "metadata", "version")
-	minor, known := Minor(after)
-	if ref.Domain != gitops.EKS || before == "" || before == after || !known {
-		return nil
-	}
-	lost := slices.DeleteFunc(Unserved(items, minor), func(e *gitops.Error) bool { return e.Reason.Note() })
-	if len(lost) == 0 {
-		return nil
-	}
-	why := fmt.Sprintf("%s (%s): %s", lost[0].Message(), lost[0].From.Position, lost[0].Try)
-	if more := len(lost) - 1; more > 0 {
-		why += fmt.Sprintf("; and %d more: reconciler validate", more)
-	}
-	return &Hold{Reason: gitops.KindMissing, Why: why, Approvable: true}
 }

@@ -14,7 +14,8 @@ import (
 //	delete or replace of what holds data, capacity or other things    destructive
 //	any other delete or replace                                       disruptive
 //	update of a pod template, fewer replicas, a version of the        disruptive
-//	cluster, an addon or a nodegroup
+//	cluster, an addon or a nodegroup, fewer node pools of Auto Mode
+//	switching Auto Mode off                                           destructive
 //	everything else                                                   none
 func risk(c Change, o gitops.Observation) Risk {
 	switch c.Action {
@@ -24,6 +25,9 @@ func risk(c Change, o gitops.Observation) Risk {
 		}
 		return Disruptive
 	case Update:
+		if slices.ContainsFunc(c.Edits, leavesAutoMode) {
+			return Destructive
+		}
 		if slices.ContainsFunc(c.Edits, func(e Edit) bool { return disrupts(c.Ref, e) }) {
 			return Disruptive
 		}
@@ -49,12 +53,25 @@ func precious(r gitops.Ref) bool {
 // disrupts reports whether an edit restarts or moves what runs.
 func disrupts(r gitops.Ref, e Edit) bool {
 	if r.Domain == gitops.EKS {
-		return slices.Contains([]string{"version", "metadata.version", "releaseVersion", "ami", "instanceType"}, e.Path) || fewer(e, "minSize", "maxSize", "desiredCapacity")
+		return slices.Contains([]string{"version", "metadata.version", "releaseVersion", "ami", "instanceType"}, e.Path) || fewer(e, "minSize", "maxSize", "desiredCapacity") || fewerPools(e)
 	}
 	if !workload(r) {
 		return false
 	}
 	return strings.HasPrefix(e.Path, "spec.template.") || e.Path == "spec.template" || fewer(e, "spec.replicas")
+}
+
+// leavesAutoMode reports whether an edit switches EKS Auto Mode off, which ends all its nodes and load balancers (EKS user guide,
+// "Disable EKS Auto Mode").
+func leavesAutoMode(e Edit) bool {
+	return e.Path == "autoModeConfig.enabled" && e.Before == true && e.After == false
+}
+
+// fewerPools reports whether an edit may take a node pool from Auto Mode, with its nodes.
+func fewerPools(e Edit) bool {
+	const pools = "autoModeConfig.nodePools"
+	_, list := e.Before.([]any)
+	return e.Path == pools && list || strings.HasPrefix(e.Path, pools+"[") && e.Before != nil
 }
 
 func fewer(e Edit, fields ...string) bool {
@@ -110,7 +127,18 @@ func why(c Change, o gitops.Observation) string {
 	if o.Data != "" && (c.Action == Delete || c.Action == Replace) {
 		said = append(said, o.Data)
 	}
+	if o.Effect != "" && (c.Action == Update || c.Action == Replace) {
+		said = append(said, o.Effect)
+	}
 	return strings.Join(said, "; ")
+}
+
+// minutes is how long the change usually takes; what is made or deleted has no estimate.
+func minutes(c Change, o gitops.Observation) int {
+	if c.Action == Update || c.Action == Replace {
+		return o.Minutes
+	}
+	return 0
 }
 
 func waiting(h gitops.Health) string {

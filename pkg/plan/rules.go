@@ -61,6 +61,16 @@ type Retry struct{ First, Max time.Duration }
 type Timeouts struct {
 	// Ready is the time until a change that is not ready is reported as failed; zero means the program's.
 	Ready time.Duration
+	// Nodegroups are the times of single nodegroups, by name: draining may take longer, or is to be heard of sooner.
+	Nodegroups map[string]time.Duration
+}
+
+// Of is the time of one change; zero means the program's.
+func (t Timeouts) Of(r gitops.Ref) time.Duration {
+	if own := t.Nodegroups[r.Name]; own > 0 && r.Domain == gitops.EKS && r.Kind == "Nodegroup" {
+		return own
+	}
+	return t.Ready
 }
 
 // Selector picks objects of the cluster, and the ClusterConfig where kinds names it. An empty list of kinds, namespaces or

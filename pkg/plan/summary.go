@@ -67,12 +67,12 @@ func (p Plan) Change(r gitops.Ref) (Change, bool) {
 }
 
 // Left says what exit codes and badges say about a plan: nothing left to do, something left to do, or could not tell.
-// Problems that only inform count for nothing.
+// Problems that only inform count for nothing, but for one that tells of another round.
 func (p Plan) Left() Verdict {
 	switch {
 	case !p.Complete:
 		return Unsure
-	case len(p.Changes) > 0 || slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool { return !e.Reason.Note() }):
+	case len(p.Changes) > 0 || slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool { return !e.Reason.Note() || e.Reason == gitops.UpgradeRound }):
 		return Something
 	}
 	return Nothing

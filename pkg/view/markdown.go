@@ -75,6 +75,9 @@ func destructive(b *bytes.Buffer, p plan.Plan) {
 		if c.Why != "" {
 			line += " — " + escape(c.Why)
 		}
+		if c.Minutes > 0 {
+			line += fmt.Sprintf(" (≈ %d min)", c.Minutes)
+		}
 		if c.Hold != nil {
 			line += " ⏸ held: " + escape(c.Hold.Why)
 		}

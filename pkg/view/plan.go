@@ -177,6 +177,9 @@ func (p *page) change(c plan.Change) {
 	if c.Predicted {
 		cells = append(cells, cell{inkFaint, "predicted"})
 	}
+	if c.Minutes > 0 {
+		cells = append(cells, cell{inkFaint, fmt.Sprintf("≈ %d min", c.Minutes)})
+	}
 	cells = append(cells, cell{inkFaint, clean(c.From.Position.String())})
 	p.row(2, symbol+" "+clean(c.Ref.Label()), inkOf(c.Action), detailColumn, cells...)
 	p.edits(c, after)
