@@ -41,6 +41,7 @@ func (a *app) approve(ctx context.Context, id string, args, only []string) error
 	if info, err := os.Stat(root); err != nil || !info.IsDir() || a.rev != "" {
 		return fmt.Errorf("approving: %s is no folder to write into\n  try: reconciler approve %s -C PATH-OF-YOUR-CHECKOUT", root, id)
 	}
+	a.previewing = true
 	f, err := a.open(ctx, run.Sinks{}, args)
 	if err != nil {
 		return err

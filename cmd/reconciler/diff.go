@@ -29,6 +29,7 @@ func (a *app) diff(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	a.previewing = true
 	f, err := a.open(ctx, run.Sinks{}, args)
 	if err != nil {
 		return err

@@ -36,8 +36,10 @@ type app struct {
 	// queues are the URLs of the queues that tell what others do in AWS, and feeds are what reads them.
 	queues []string
 	feeds  feeds
-	// watching keeps watches open: the daemon does.
+	// watching is true of the daemon: it keeps watches open, and a sweep of AWS is good for more than one pass.
 	watching bool
+	// previewing only shows plans: diff does.
+	previewing bool
 	// ending plans the end of clusters: teardown does.
 	ending bool
 	// sealed opens no encrypted file: validate does not.
@@ -108,7 +110,7 @@ func (a *app) root() *cobra.Command {
 	a.flags.register(root)
 	root.AddCommand(
 		a.diffCommand(), a.applyCommand(), a.runCommand(), a.statusCommand(), a.historyCommand(), a.renderCommand(),
-		a.validateCommand(), a.approveCommand(), a.teardownCommand(), a.explainCommand(), a.versionCommand(),
+		a.validateCommand(), a.approveCommand(), a.importCommand(), a.teardownCommand(), a.explainCommand(), a.versionCommand(),
 	)
 	a.strict(root)
 	return root

@@ -49,8 +49,9 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	}
 	a.watching = true
 	a.saveMemory()
-	health := &probes{}
-	f, err := a.connect(ctx, run.Sinks{progress, health})
+	health, calm := &probes{}, newCalm(debug.FreeOSMemory)
+	defer calm.stop()
+	f, err := a.connect(ctx, run.Sinks{progress, health, calm})
 	if err != nil {
 		return err
 	}
@@ -74,15 +75,6 @@ func (a *app) daemon(ctx context.Context, args []string, listen string) error {
 	ended()
 	watching.Wait()
 	return errors.Join(err, watched, progress.Close())
-}
-
-// saveMemory has garbage collected when half of what is live was added to it, instead of all of it, unless GOGC says otherwise.
-// A daemon has time for that, and passes over large definitions (CustomResourceDefinitions of some 100 KB each) leave much.
-func (a *app) saveMemory() {
-	const percent = 50
-	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(percent)
-	}
 }
 
 // openLeases opens the leases of the clusters, which are beside a ledger that several daemons may share: the one in a cluster.

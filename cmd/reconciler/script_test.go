@@ -8,6 +8,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/eks-gitops/reconciler/internal/labbin"
+	simaws "github.com/eks-gitops/reconciler/internal/sim/aws"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/simtest"
+	"github.com/eks-gitops/reconciler/internal/sim/aws/world"
 )
 
 func TestMain(m *testing.M) {
@@ -25,6 +28,8 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// An AWS in which there is nothing.
+	empty, key := simtest.Start(t, simaws.Options{World: world.Options{Region: "eu-west-1"}}), simaws.DefaultKey()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -37,6 +42,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("AWS_REGION", "eu-west-1")
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Setenv("AWS_MAX_ATTEMPTS", "1")
+			e.Setenv("SIM_URL", empty.URL)
+			e.Setenv("SIM_KEY", key.AccessKey)
+			e.Setenv("SIM_SECRET", key.Secret)
 			return copyFleet(root, e.WorkDir)
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",

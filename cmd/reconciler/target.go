@@ -27,9 +27,7 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		region := gitops.StringAt(c.Config.Spec, "metadata", "region")
 		cfg, err := awsConfig(ctx, region)
 		if err != nil {
-			e := gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration of cluster %s: %w", c.Name, err)
-			e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
-			return engine.Target{}, e
+			return engine.Target{}, noAWS(c.Name, err)
 		}
 		rules, problems := plan.DecodeRules(c.Policy, checks())
 		if len(problems) > 0 {
@@ -37,10 +35,11 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		}
 		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(rules), Teardown: a.ending, Log: a.log()})
 		objects := apply.New(apply.Options{
-			Cluster: c.Name, Version: version, Watch: a.watching, Now: a.now, Log: a.log(),
+			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Now: a.now, Log: a.log(),
 			Access: access(cloud, a.now), Rules: rules,
 		})
-		cloud.Nodes, cloud.ServiceAccounts = objects.Nodes(), objects.Accounts()
+		cloud.Nodes, cloud.ServiceAccounts, cloud.Preflight = objects.Nodes(), objects.Accounts(), objects.Preflight()
+		cloud.AuthMap = objects.AuthMap()
 		unfollow := a.feeds.follow(region, c.Name, cloud)
 		return engine.Target{
 			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: func() { unfollow(); objects.Close() },
@@ -58,6 +57,13 @@ func awsConfig(ctx context.Context, region string) (aws.Config, error) {
 		options = append(options, config.WithRegion(region))
 	}
 	return config.LoadDefaultConfig(ctx, options...)
+}
+
+// noAWS says that there is no identity for a cluster's AWS.
+func noAWS(cluster string, err error) error {
+	e := gitops.Errorf(gitops.AccessDenied, "reading the AWS configuration of cluster %s: %w", cluster, err)
+	e.Try = "check AWS_PROFILE and ~/.aws/config: aws configure list"
+	return e
 }
 
 // awsTimeout bounds one request to AWS; answers take seconds at most.

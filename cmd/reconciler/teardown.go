@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/eks-gitops/reconciler/pkg/eks"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -23,8 +24,8 @@ func (a *app) teardownCommand() *cobra.Command {
 		Use:   "teardown CLUSTER-FOLDER",
 		Short: "Delete a cluster and everything that was made for it",
 		Long: "Delete what the overlays put into the cluster, so that controllers give back what they made (load balancers, volumes), then\n" +
-			"nodegroups, addons, IAM and the cluster itself. A cluster is never deleted in any other way. Stop the daemon first, or it makes\n" +
-			"the cluster again; with --ledger kubernetes, nothing is deleted while it works on the cluster.",
+			"nodegroups, addons, IAM and the cluster itself. A cluster is never deleted in any other way, and one that eksctl did not make not\n" +
+			"even so. Stop the daemon first, or it makes the cluster again; with --ledger kubernetes, nothing is deleted while it works on the cluster.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.teardown(c.Context(), args, yes, skipObjects)
@@ -54,7 +55,7 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	}
 	cluster := f.clusters[0]
 	if !yes {
-		if err := a.confirm(cluster.Name); err != nil {
+		if err := a.confirm(cluster); err != nil {
 			return err
 		}
 	}
@@ -79,7 +80,11 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	if err := progress.Close(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "✔ cluster %s and everything made for it is gone\n", cluster.Name)
+	gone := "✔ cluster %s and everything made for it is gone\n"
+	if eks.Adopted(cluster.Config) {
+		gone = "✔ everything made from here for cluster %s is gone; the cluster itself stays: eksctl did not make it\n"
+	}
+	_, err = fmt.Fprintf(a.stdout, gone, cluster.Name)
 	return err
 }
 
@@ -92,8 +97,12 @@ func ending(j engine.Job, domain gitops.Domain) engine.Job {
 }
 
 // confirm asks for the cluster's name on the terminal.
-func (a *app) confirm(name string) error {
-	fmt.Fprintf(a.stderr, "This deletes cluster %s, its nodes, and what runs on them. Type its name to go on: ", name)
+func (a *app) confirm(c gitops.Cluster) error {
+	name, what := c.Name, "cluster %s, its nodes, and what runs on them"
+	if eks.Adopted(c.Config) {
+		what = "what was made from here for cluster %s, and what runs on its nodes"
+	}
+	fmt.Fprintf(a.stderr, "This deletes "+what+". Type its name to go on: ", name)
 	line, err := bufio.NewReader(a.stdin).ReadString('\n')
 	if strings.TrimSpace(line) != name {
 		return errors.Join(err, fmt.Errorf("tearing down %s: not confirmed; nothing was changed", name))

@@ -116,7 +116,7 @@ func (c *Cloud) readEntry(ctx context.Context, cfg *Config, w *world, principal 
 	}
 	entry := &accessEntry{AccessEntry: out.AccessEntry}
 	_, stacked := w.Stacks[entryStack(cfg.Name, principal)]
-	if wanted, _ := cfg.entry(principal); wanted == nil && !stacked {
+	if wanted, _ := cfg.entry(principal); wanted == nil && !stacked && !cfg.whole {
 		return entry, nil
 	}
 	p := eks.NewListAssociatedAccessPoliciesPaginator(c.aws.eks, &eks.ListAssociatedAccessPoliciesInput{ClusterName: &cfg.Name, PrincipalArn: &principal})
@@ -269,10 +269,7 @@ func (c *Config) observeEntry(w *world, principal string) gitops.Observation {
 // makes for nodes and for itself are not even named, so that nothing can take them for ours. A principal that git names another
 // way is let in before the old one is shut out.
 func (c *Config) observeEntriesLeft(w *world, left func(kind, name string, live gitops.Tree, owned bool, needs []gitops.Ref)) {
-	var wanted []gitops.Ref
-	for _, e := range c.full.AccessConfig.AccessEntries {
-		wanted = append(wanted, c.ref(KindAccessEntry, e.PrincipalARN.String()))
-	}
+	wanted := c.letIn()
 	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
 		if principal := w.entryOf(name); principal != "" {
 			left(KindAccessEntry, principal, gitops.Tree{"principalARN": principal, "stack": name}, true, wanted)
@@ -285,35 +282,74 @@ func (c *Config) observeEntriesLeft(w *world, left func(kind, name string, live 
 	}
 }
 
-// keepWayIn leaves alone an entry that left git and by which this very process comes into the cluster, as it may be the only one who could
-// put that right.
+// letIn is everybody whom git lets in, in either way.
+func (c *Config) letIn() (out []gitops.Ref) {
+	for _, e := range c.full.AccessConfig.AccessEntries {
+		out = append(out, c.ref(KindAccessEntry, e.PrincipalARN.String()))
+	}
+	for _, m := range c.full.IAMIdentityMappings {
+		if m.ServiceName == "" {
+			out = append(out, c.ref(KindIdentityMapping, mappingName(m)))
+		}
+	}
+	return out
+}
+
+// keepWayIn leaves alone an access entry or an identity mapping that left git and by which this very process comes into the cluster,
+// as it may be the only one who could put that right, and a mapping by which nodes do.
 func (c *Cloud) keepWayIn(cfg *Config, seen gitops.Observed) {
 	c.mu.Lock()
 	caller := c.caller
 	c.mu.Unlock()
 	for _, r := range slices.Collect(maps.Keys(seen)) {
 		o := seen[r]
-		if r.Kind != KindAccessEntry || o.Next != nil || !o.Owned || !calls(caller, r.Name) {
+		who := comesIn(caller, r, o.Live)
+		if who == "" || o.Next != nil || !o.Owned {
 			continue
 		}
 		o.Owned = false
 		seen[r] = o
-		at := cfg.ref(ConfigKind, "accessConfig.accessEntries")
-		note := gitops.Errorf(gitops.NotManaged, "accessConfig.accessEntries: the entry of %s is not deleted: the reconciler itself comes in by it", r.Name)
-		note.Try = fmt.Sprintf("name it in git again or, when something else lets the reconciler in: aws eks delete-access-entry --cluster-name %s --principal-arn %s", cfg.Name, r.Name)
-		seen[at] = gitops.Observation{Err: note.On(at).At(cfg.origin("accessConfig"))}
+		note := cfg.keptWayIn(r, who)
+		seen[note.Ref] = gitops.Observation{Err: note}
 	}
 }
 
-// calls reports whether the caller that AWS STS named is an IAM principal: a role's sessions bear its name without its path (IAM user
-// guide, "IAM identifiers").
+// comesIn tells who needs an access entry or an identity mapping, of those whom nobody could let in again.
+func comesIn(caller string, r gitops.Ref, live gitops.Tree) string {
+	switch {
+	case r.Kind != KindAccessEntry && r.Kind != KindIdentityMapping:
+		return ""
+	case calls(caller, r.Name):
+		return "the reconciler itself comes"
+	case r.Kind == KindIdentityMapping && admitsNodes(live):
+		return "nodes come"
+	}
+	return ""
+}
+
+func (c *Config) keptWayIn(r gitops.Ref, who string) *gitops.Error {
+	section, field, at := "accessConfig", "accessConfig.accessEntries", "accessConfig.accessEntries"
+	end := fmt.Sprintf("aws eks delete-access-entry --cluster-name %s --principal-arn %s", c.Name, r.Name)
+	if r.Kind == KindIdentityMapping {
+		section, field, at, end = "iamIdentityMappings", "iamIdentityMappings", "iamIdentityMappings["+r.Name+"]", editAuth
+	}
+	note := gitops.Errorf(gitops.NotManaged, "%s: the entry of %s is not deleted: %s in by it", field, r.Name, who)
+	note.Try = "name it in git again or, when that is not needed any more: " + end
+	return note.On(c.ref(ConfigKind, at)).At(c.origin(section))
+}
+
+// calls reports whether the caller that AWS STS named is an IAM principal, or one of an account: a role's sessions bear its name
+// without its path (IAM user guide, "IAM identifiers").
 func calls(caller, principal string) bool {
 	var who, as api.ARN
 	if caller == principal {
 		return true
 	}
-	if who.Set(caller) != nil || as.Set(principal) != nil || who.AccountID != as.AccountID {
+	if who.Set(caller) != nil {
 		return false
+	}
+	if as.Set(principal) != nil || who.AccountID != as.AccountID {
+		return who.AccountID == principal
 	}
 	session, ok := strings.CutPrefix(who.Resource, "assumed-role/")
 	name, _, _ := strings.Cut(session, "/")

@@ -34,7 +34,7 @@ const staffed = small + `accessConfig:
 // role makes a role that a service may assume.
 func (r *rig) role(path, name, service string) {
 	r.t.Helper()
-	trust := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":%q},"Action":"sts:AssumeRole"}]}`, service)
+	trust := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":%q},"Action":["sts:AssumeRole","sts:TagSession"]}]}`, service)
 	if _, err := iam.NewFromConfig(r.config()).CreateRole(r.t.Context(), &iam.CreateRoleInput{Path: &path, RoleName: &name, AssumeRolePolicyDocument: &trust}); err != nil {
 		r.t.Fatal(err)
 	}

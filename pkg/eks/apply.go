@@ -62,12 +62,12 @@ func (c *Config) wanted(r gitops.Ref) bool {
 func (c *Config) spec(r gitops.Ref) gitops.Tree {
 	switch r.Kind {
 	case KindCluster:
-		return c.wantedCluster()
+		return c.inRound(c.wantedCluster())
 	case KindIdentityProvider:
 		return wantedProvider()
 	case KindAddon:
 		a, _ := c.addon(r.Name)
-		return a.written
+		return c.addonSpec(a)
 	case KindServiceAccount:
 		_, written := c.account(r.Name)
 		return written
@@ -76,6 +76,9 @@ func (c *Config) spec(r gitops.Ref) gitops.Tree {
 		return written
 	case KindAccessEntry:
 		_, written := c.entry(r.Name)
+		return written
+	case KindIdentityMapping:
+		_, written := c.mapping(r.Name)
 		return written
 	case KindFargateProfile:
 		_, written := c.profile(r.Name)
@@ -105,6 +108,8 @@ func (c *Cloud) converge(ctx context.Context, cfg *Config, w *world, ch plan.Cha
 		return c.stepAssociation(ctx, cfg, w, ch.Ref)
 	case KindAccessEntry:
 		return c.stepEntry(ctx, cfg, w, ch)
+	case KindIdentityMapping:
+		return c.stepMapping(ctx, cfg, w, ch.Ref)
 	case KindFargateProfile:
 		return c.stepProfile(ctx, cfg, w, ch)
 	case KindIdentityProviderConfig:
@@ -120,16 +125,22 @@ func (c *Cloud) see(ctx context.Context, cfg *Config, r gitops.Ref) (*world, err
 	return c.refresh(func(w *world) error { return c.seeInto(ctx, cfg, r, w) }, func(from, into *world) { merge(cfg, r, from, into) })
 }
 
-func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world) error {
+// seeAround looks at what everything needs.
+func (c *Cloud) seeAround(ctx context.Context, cfg *Config, r gitops.Ref, w *world) error {
 	if w.Account == "" {
 		if err := c.identify(ctx, w); err != nil {
 			return err
 		}
 	}
 	if r.Kind == KindCluster || !cfg.standing(w) {
-		if err := c.seeControlPlane(ctx, cfg, w); err != nil {
-			return err
-		}
+		return c.seeControlPlane(ctx, cfg, w)
+	}
+	return nil
+}
+
+func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world) error {
+	if err := c.seeAround(ctx, cfg, r, w); err != nil {
+		return err
 	}
 	switch r.Kind {
 	case KindCluster:
@@ -145,6 +156,9 @@ func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world
 		return c.seeAssociation(ctx, cfg, w, r.Name)
 	case KindAccessEntry:
 		return c.seeEntry(ctx, cfg, w, r.Name)
+	case KindIdentityMapping:
+		c.readAuth(ctx, cfg, w)
+		return nil
 	case KindFargateProfile:
 		return c.seeProfile(ctx, cfg, w, r.Name)
 	case KindIdentityProviderConfig:
@@ -170,6 +184,12 @@ func (c *Cloud) seeControlPlane(ctx context.Context, cfg *Config, w *world) (err
 
 func (c *Cloud) seeCluster(ctx context.Context, cfg *Config, w *world) error {
 	if err := c.readRetention(ctx, cfg, w); err != nil {
+		return err
+	}
+	if err := c.refreshStacks(ctx, cfg, w, cfg.roleStacks()...); err != nil {
+		return err
+	}
+	if err := c.readRolePolicies(ctx, cfg, w); err != nil {
 		return err
 	}
 	if len(w.Versions) > 0 {

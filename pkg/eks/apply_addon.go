@@ -33,7 +33,7 @@ func (c *Cloud) stepAddon(ctx context.Context, cfg *Config, w *world, r gitops.R
 	if addonMoving(live) {
 		return nil
 	}
-	found, err := c.offer(ctx, a.want.Name, wantedVersion(a, live), aws.ToString(w.Cluster.Version))
+	found, err := c.offer(ctx, a.want.Name, cfg.addonVersion(a, live), aws.ToString(w.Cluster.Version))
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,14 @@ func (c *Cloud) changeAddon(ctx context.Context, cfg *Config, w *world, a addon,
 		return c.tagResource(ctx, aws.ToString(live.AddonArn), gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"))
 	}
 	return c.updateAddon(ctx, cfg, a, live, found, rights, diff)
+}
+
+// addonVersion is the version that the round of an upgrade gives an addon, else the one that the file wants.
+func (c *Config) addonVersion(a addon, live *ekstypes.Addon) string {
+	if m, ok := c.move(a.want.Name); ok && live != nil {
+		return m.version
+	}
+	return wantedVersion(a, live)
 }
 
 // wantedVersion is the file's word for the version; without one, a live addon keeps what it has.

@@ -118,6 +118,8 @@ func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops
 	switch {
 	case w.Strangers[name]:
 		return cfg.foreign(w)
+	case !ok && w.Cluster == nil && cfg.adopted():
+		return cfg.lost()
 	case !ok && w.Cluster == nil:
 		o, err := c.renderCluster(ctx, cfg, w)
 		if err != nil {
@@ -207,10 +209,7 @@ func (c *Cloud) upgrade(ctx context.Context, cfg *Config, w *world, _ comparison
 	next := minorOf(aws.ToString(w.Cluster.Version)) + 1
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
 		g := w.Groups[name]
-		if g.Nodegroup == nil {
-			continue
-		}
-		if m := minorOf(aws.ToString(g.Nodegroup.Version)); m >= 0 && next-m > 3 {
+		if m := g.minor(); m >= 0 && next-m > maxSkew {
 			return nil, gitops.Errorf(gitops.Blocked, "nodegroup %s is at 1.%d, and its nodes may be at most three minor versions behind 1.%d: set metadata.version to 1.%d first", g.User, m, next, m+3)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
-	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
@@ -35,7 +34,7 @@ func (c *Cloud) stepGroup(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 		return c.makeGroup(ctx, cfg, w, want, line.name)
 	case len(staying) > 0:
 		return c.replaceGroup(ctx, cfg, line, staying[0], ch.Ref)
-	case cfg.groupHealth(line.target).Status == gitops.Progressing || line.diff.same():
+	case line.diff.same(), cfg.groupHealth(line.target).Status == gitops.Progressing && !line.stalled():
 		return nil
 	}
 	if err := c.attempt(ctx, cfg, ch.Ref, line.diff, line.target.Name); err != nil {
@@ -101,7 +100,7 @@ func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitop
 	if g.leaving() {
 		return nil
 	}
-	if g.Stack == nil {
+	if g.Stack == nil && !cfg.adopted() {
 		return gitops.Errorf(gitops.Foreign, "no stack of this cluster made nodegroup %s", g.Name)
 	}
 	if instances := g.instances(); c.Nodes != nil && !c.Teardown && !g.failed() && len(instances) > 0 {
@@ -124,6 +123,9 @@ func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitop
 		}
 	}
 	c.say(r, next("deleting %s", g.Name))
+	if g.Stack == nil {
+		return c.deleteGroup(ctx, cfg, g.Name)
+	}
 	return c.deleteStack(ctx, cfg, *g.Stack)
 }
 
@@ -143,43 +145,66 @@ func (c *Cloud) saying(r gitops.Ref, otherwise string) gitops.Health {
 	return next("%s", otherwise)
 }
 
-// changeManaged sends one update of a managed group; size, labels, taints and update limits travel together.
+// changeManaged takes the first step that something differs for. Tags of labels and taints change before these do, and processes are
+// suspended last: what changes before may need them.
 func (c *Cloud) changeManaged(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
 	g, diff := line.target, line.diff
-	if diff.differs(changedBy(byTags)...) {
+	suspend, resume := diff.processes()
+	switch {
+	case diff.differs(changedBy(byTags)...):
 		return c.tagResource(ctx, aws.ToString(g.Nodegroup.NodegroupArn), gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"))
+	case len(resume) > 0:
+		return c.resume(ctx, g, resume)
+	case diff.differs("propagateASGTags"):
+		return c.tagScaling(ctx, g, gitops.TreeAt(diff.live, "propagateASGTags"), gitops.TreeAt(diff.next, "propagateASGTags"), false)
+	case diff.differs(changedBy(byGroupConfig)...):
+		return c.configureGroup(ctx, cfg, want, line, r)
+	case diff.differs("version", "releaseVersion", "launchTemplateVersion"):
+		return c.rollGroup(ctx, cfg, want, line, r)
+	case len(suspend) > 0:
+		return c.suspend(ctx, g, suspend)
 	}
-	if diff.differs(changedBy(byGroupConfig)...) {
-		in := &eks.UpdateNodegroupConfigInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
-		if diff.differs("minSize", "maxSize", "desiredCapacity") {
-			s := diff.scale(g)
-			in.ScalingConfig = &ekstypes.NodegroupScalingConfig{MinSize: size(s.min), MaxSize: size(s.max), DesiredSize: size(s.desired)}
-		}
-		if diff.differs("labels") {
-			in.Labels = labelChange(gitops.TreeAt(diff.live, "labels"), gitops.TreeAt(diff.next, "labels"))
-		}
-		if diff.differs("taints") {
-			in.Taints = taintChange(g.Nodegroup.Taints, want.managed.Taints)
-		}
-		if u := want.managed.UpdateConfig; diff.differs("updateConfig") && u != nil {
-			in.UpdateConfig = &ekstypes.NodegroupUpdateConfig{MaxUnavailable: size32(u.MaxUnavailable), MaxUnavailablePercentage: size32(u.MaxUnavailablePercentage)}
-		}
-		out, err := c.aws.eks.UpdateNodegroupConfig(ctx, in)
-		if err == nil {
-			c.began(r, out.Update)
-		}
-		return err
+	return gitops.Errorf(gitops.Internal, "no step is known for what differs")
+}
+
+// configureGroup sends one update of a managed group; size, labels, taints, update limits and repair travel together.
+func (c *Cloud) configureGroup(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
+	g, diff := line.target, line.diff
+	in := &eks.UpdateNodegroupConfigInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
+	if diff.differs("minSize", "maxSize", "desiredCapacity") {
+		s := diff.scale(g)
+		in.ScalingConfig = &ekstypes.NodegroupScalingConfig{MinSize: size(s.min), MaxSize: size(s.max), DesiredSize: size(s.desired)}
 	}
-	in := &eks.UpdateNodegroupVersionInput{ClusterName: &cfg.Name, NodegroupName: &g.Name}
+	if diff.differs("labels") {
+		in.Labels = labelChange(gitops.TreeAt(diff.live, "labels"), gitops.TreeAt(diff.next, "labels"))
+	}
+	if diff.differs("taints") {
+		in.Taints = taintChange(g.Nodegroup.Taints, want.managed.Taints)
+	}
+	if u := want.managed.UpdateConfig; diff.differs("updateConfig") && u != nil {
+		in.UpdateConfig = &ekstypes.NodegroupUpdateConfig{MaxUnavailable: size32(u.MaxUnavailable), MaxUnavailablePercentage: size32(u.MaxUnavailablePercentage)}
+	}
+	if repair := want.managed.NodeRepairConfig; diff.differs("nodeRepairConfig") && repair != nil {
+		in.NodeRepairConfig = repairChange(g.Nodegroup.NodeRepairConfig, repair)
+	}
+	out, err := c.aws.eks.UpdateNodegroupConfig(ctx, in)
+	if err == nil {
+		c.began(r, out.Update)
+	}
+	return err
+}
+
+// rollGroup gives the nodes of a managed group another version.
+func (c *Cloud) rollGroup(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
+	diff := line.diff
+	in := &eks.UpdateNodegroupVersionInput{ClusterName: &cfg.Name, NodegroupName: &line.target.Name}
 	switch {
 	case diff.differs("version"):
 		in.Version = aws.String(gitops.StringAt(diff.next, "version"))
 	case diff.differs("releaseVersion"):
 		in.ReleaseVersion = aws.String(gitops.StringAt(diff.next, "releaseVersion"))
-	case diff.differs("launchTemplateVersion"):
-		in.LaunchTemplate = &ekstypes.LaunchTemplateSpecification{Id: &want.managed.LaunchTemplate.ID, Version: want.managed.LaunchTemplate.Version}
 	default:
-		return gitops.Errorf(gitops.Internal, "no step is known for what differs")
+		in.LaunchTemplate = &ekstypes.LaunchTemplateSpecification{Id: &want.managed.LaunchTemplate.ID, Version: want.managed.LaunchTemplate.Version}
 	}
 	out, err := c.aws.eks.UpdateNodegroupVersion(ctx, in)
 	if err == nil {
@@ -188,33 +213,28 @@ func (c *Cloud) changeManaged(ctx context.Context, cfg *Config, want nodegroup, 
 	return err
 }
 
-// changeSelf changes size and tags of a self-managed group through Auto Scaling.
+// changeSelf changes a self-managed group through Auto Scaling: what keeps it from its size goes first, and comes last.
 func (c *Cloud) changeSelf(ctx context.Context, line lineup) error {
 	g, diff := line.target, line.diff
 	if g.Scaling == nil {
 		return gitops.Errorf(gitops.HealthFailed, "its Auto Scaling group is gone")
 	}
-	name := aws.ToString(g.Scaling.AutoScalingGroupName)
-	if diff.differs(changedBy(byScaling)...) {
+	suspend, resume := diff.processes()
+	switch {
+	case len(resume) > 0:
+		return c.resume(ctx, g, resume)
+	case diff.differs(changedBy(byScaling)...):
 		s := diff.scale(g)
 		_, err := c.aws.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
-			AutoScalingGroupName: &name, MinSize: size(s.min), MaxSize: size(s.max), DesiredCapacity: size(s.desired),
+			AutoScalingGroupName: g.Scaling.AutoScalingGroupName, MinSize: size(s.min), MaxSize: size(s.max), DesiredCapacity: size(s.desired),
 		})
 		return err
+	case diff.differs("tags"):
+		return c.tagScaling(ctx, g, gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"), true)
+	case len(suspend) > 0:
+		return c.suspend(ctx, g, suspend)
 	}
-	in := &autoscaling.CreateOrUpdateTagsInput{}
-	for key, value := range gitops.StringsAt(diff.next, "tags") {
-		if gitops.TreeAt(diff.live, "tags")[key] != value {
-			in.Tags = append(in.Tags, astypes.Tag{
-				Key: &key, Value: &value, ResourceId: &name, ResourceType: aws.String("auto-scaling-group"), PropagateAtLaunch: aws.Bool(true),
-			})
-		}
-	}
-	if len(in.Tags) == 0 {
-		return gitops.Errorf(gitops.Internal, "no step is known for what differs")
-	}
-	_, err := c.aws.asg.CreateOrUpdateTags(ctx, in)
-	return err
+	return gitops.Errorf(gitops.Internal, "no step is known for what differs")
 }
 
 // scale is the whole size to send: what differs, over what is live.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -48,16 +50,33 @@ func (c *Cloud) deleteStack(ctx context.Context, cfg *Config, s cfntypes.Stack) 
 	return nil
 }
 
-// updateStack gives a stack a new template. It keeps the stack's tags: they name what it is for.
+// updateStack gives a stack a new template and the tags that the file says. It keeps the other tags: they name what it is for.
 func (c *Cloud) updateStack(ctx context.Context, s cfntypes.Stack, r role) error {
 	in := &cloudformation.UpdateStackInput{
-		StackName: s.StackId, TemplateBody: aws.String(string(r.body)), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam}, Tags: s.Tags,
+		StackName: s.StackId, TemplateBody: aws.String(string(r.body)), Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam}, Tags: tagsOver(s, r.tags),
 	}
 	if r.named {
 		in.Capabilities = []cfntypes.Capability{cfntypes.CapabilityCapabilityNamedIam}
 	}
 	_, err := c.aws.cfn.UpdateStack(ctx, in)
 	return err
+}
+
+// tagged says that a stack has these tags.
+func tagged(s cfntypes.Stack, tags map[string]string) bool {
+	has := stackTags(s)
+	return !slices.ContainsFunc(slices.Collect(maps.Keys(tags)), func(key string) bool { v, ok := has[key]; return !ok || v != tags[key] })
+}
+
+// tagsOver are the tags of a stack with others over them.
+func tagsOver(s cfntypes.Stack, tags map[string]string) []cfntypes.Tag {
+	all := stackTags(s)
+	maps.Copy(all, tags)
+	out := make([]cfntypes.Tag, 0, len(all))
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, cfntypes.Tag{Key: aws.String(key), Value: aws.String(all[key])})
+	}
+	return out
 }
 
 // stage is how far the stack of a role is.
@@ -104,7 +123,7 @@ func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (
 	if err != nil {
 		return underway, "", err
 	}
-	if !equal(roleView(w.Templates[r.stack]), roleView(rendered)) {
+	if !equal(roleView(w.Templates[r.stack]), roleView(rendered)) || !tagged(s, r.tags) {
 		return underway, "", c.updateStack(ctx, s, r)
 	}
 	arn := output(s, roleOutput)

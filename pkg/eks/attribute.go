@@ -69,7 +69,8 @@ func (c *Cloud) attribute(ctx context.Context, cfg *Config, w *world, inv gitops
 	found := map[gitops.Ref]blame{}
 	for _, r := range slices.SortedFunc(maps.Keys(seen), gitops.Ref.Compare) {
 		o := seen[r]
-		if o.Live == nil || o.Next == nil || o.Err != nil || inv[r].Spec == "" || inv[r].Spec != gitops.DigestOf(o.Spec) {
+		if r.Kind == KindIdentityMapping || // which CloudTrail does not know
+			o.Live == nil || o.Next == nil || o.Err != nil || inv[r].Spec == "" || inv[r].Spec != gitops.DigestOf(o.Spec) {
 			continue
 		}
 		live := gitops.DigestOf(o.Live)

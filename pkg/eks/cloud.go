@@ -26,8 +26,8 @@ type Nodes interface {
 
 // ServiceAccounts is what roles for service accounts need of the cluster's API.
 type ServiceAccounts interface {
-	// ServiceAccountAnnotations reads a service account.
-	ServiceAccountAnnotations(ctx context.Context, namespace, name string) (annotations map[string]string, found bool, err error)
+	// ServiceAccountMeta reads a service account.
+	ServiceAccountMeta(ctx context.Context, namespace, name string) (labels, annotations map[string]string, found bool, err error)
 	// EnsureServiceAccount makes the service account, and its namespace, where they are absent, and sets these labels and
 	// annotations on it; it removes none.
 	EnsureServiceAccount(ctx context.Context, namespace, name string, labels, annotations map[string]string) error
@@ -35,15 +35,27 @@ type ServiceAccounts interface {
 	DeleteServiceAccount(ctx context.Context, namespace, name string) error
 }
 
+// AuthMap is what identity mappings need of the cluster's API: the data of ConfigMap kube-system/aws-auth.
+type AuthMap interface {
+	// AuthMap reads the data; of an absent ConfigMap there are none.
+	AuthMap(ctx context.Context) (map[string]string, error)
+	// EditAuthMap lets edit change the data and writes them, unless somebody else wrote meanwhile: then edit is called again with
+	// what is there now. It makes the ConfigMap where that is absent, and writes nothing where edit changes nothing or fails.
+	EditAuthMap(ctx context.Context, edit func(data map[string]string) error) error
+}
+
 // Options wires a Cloud. AWS and Now are required.
 type Options struct {
 	// AWS is one identity in one region, with everything that reaches it (endpoint, credentials, retries).
 	AWS aws.Config
-	// Nodes and ServiceAccounts reach the cluster's API; nil means that the cluster is not asked: nodes are taken as ready
-	// when EC2 says so, nothing is drained, and service accounts are left alone.
+	// Nodes, ServiceAccounts and AuthMap reach the cluster's API; nil means that the cluster is not asked: nodes are taken as
+	// ready when EC2 says so, nothing is drained, and service accounts and identity mappings are left alone.
 	Nodes           Nodes
 	ServiceAccounts ServiceAccounts
-	Now             func() time.Time
+	AuthMap         AuthMap
+	// Preflight is what upgrades ask the cluster's API; nil means that it is not asked.
+	Preflight Preflight
+	Now       func() time.Time
 	// Fresh is how long a sweep is good for: an Observe within it makes no call to AWS, unless git changed, or something
 	// was applied or was in flight. Zero means that every Observe sweeps.
 	Fresh time.Duration
@@ -72,6 +84,8 @@ type Cloud struct {
 	templates map[string]gitops.Tree
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
+	// catalogs are the versions that EKS offers of an addon, by addon.
+	catalogs map[string]catalog
 	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
 	// show them as they were.
 	dismissed map[string]bool
@@ -81,6 +95,8 @@ type Cloud struct {
 	tries map[gitops.Ref]try
 	// said is what keeps a ref from going on, from its last step.
 	said map[gitops.Ref]gitops.Health
+	// mapped says that the inventory has identity mappings.
+	mapped bool
 	// heard is what a Feed told lately, the newest last; blamed is who was found to have changed a ref.
 	heard  []deed
 	blamed map[gitops.Ref]blame
@@ -96,7 +112,7 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
-		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }

@@ -57,7 +57,7 @@ func clusterFields() []clusterField {
 		{path: []string{"zonalShiftConfig", "enabled"}, seen: "zonalShiftConfig.enabled", form: truth, by: byZonalShift},
 		{path: []string{"cloudWatch", "clusterLogging", "enableTypes"}, seen: "logging", live: func(_ *Config, w *world) any { return loggedTypes(w.Cluster) }, wanted: wantedLogs, form: unordered, by: byLogging},
 		{path: []string{"cloudWatch", "clusterLogging", "logRetentionInDays"}, from: "logs:DescribeLogGroups", live: liveRetention, wanted: wantedRetention, by: byRetention},
-	}, networkFields())
+	}, networkFields(), madeFields(), autoModeFields())
 }
 
 // networkFields are the rows about where the control plane can be reached, and from where.
@@ -69,7 +69,6 @@ func networkFields() []clusterField {
 		{path: []string{"remoteNetworkConfig", "remoteNodeNetworks"}, seen: "remoteNetworkConfig.remoteNodeNetworks", form: networks, by: byNetworks},
 		{path: []string{"remoteNetworkConfig", "remotePodNetworks"}, seen: "remoteNetworkConfig.remotePodNetworks", form: networks, by: byNetworks},
 		{path: []string{"vpc", "id"}, seen: "resourcesVpcConfig.vpcId"},
-		{path: []string{"vpc", "cidr"}, note: "made with the cluster; eksctl does not change it later either"},
 		{path: []string{"vpc", "clusterEndpoints", "publicAccess"}, seen: "resourcesVpcConfig.endpointPublicAccess", wanted: endpoint("publicAccess", false), by: byEndpoints},
 		{path: []string{"vpc", "clusterEndpoints", "privateAccess"}, seen: "resourcesVpcConfig.endpointPrivateAccess", wanted: endpoint("privateAccess", true), by: byEndpoints},
 		{path: []string{"vpc", "publicAccessCIDRs"}, seen: "resourcesVpcConfig.publicAccessCidrs", wanted: wantedCIDRs, form: unordered, by: byEndpoints},
@@ -129,7 +128,7 @@ func (f clusterField) class() class {
 	switch {
 	case f.by != "":
 		return mutable
-	case f.seen != "":
+	case f.seen != "" || f.from != "":
 		return immutable
 	}
 	return settled

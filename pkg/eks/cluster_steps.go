@@ -28,6 +28,8 @@ const (
 	byRetention  = "logs:PutRetentionPolicy"
 	byVersion    = "eks:UpdateClusterVersion"
 	byPolicy     = "eks:UpdateClusterConfig upgradePolicy"
+	byAutoMode   = "eks:UpdateClusterConfig computeConfig, kubernetesNetworkConfig, storageConfig"
+	byNodeRole   = "cloudformation:UpdateStack"
 )
 
 // step changes fields of a live cluster by one call.
@@ -50,6 +52,8 @@ func clusterSteps() []step {
 		}},
 		{name: byPlacement, aspect: place},
 		{name: byMode, aspect: forward},
+		{name: byNodeRole, take: (*Cloud).boundNodes},
+		{name: byAutoMode, take: (*Cloud).autoMode},
 		{name: byZonalShift, aspect: shift},
 		{name: byTier, aspect: scaleUp},
 		{name: byNetworks, aspect: connect},

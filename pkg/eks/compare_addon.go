@@ -21,6 +21,9 @@ func (c *Config) compareAddon(w *world, a addon) (comparison, error) {
 		return out, nil
 	}
 	out.compareAddonFields(w, live)
+	if err := c.comparePodRoles(&out, w, a.want); err != nil {
+		return out, err
+	}
 	if !a.want.HasIRSAPoliciesSet() || !api.IsEnabled(c.full.IAM.WithOIDC) || issuer(w) == "" {
 		return out, nil
 	}
@@ -37,6 +40,34 @@ func (c *Config) compareAddon(w *world, a addon) (comparison, error) {
 		out.live["serviceAccountRoleARN"] = have
 	}
 	return out, nil
+}
+
+// comparePodRoles adds where the roles of an addon's associations are not as the file says. Which roles the addon has is told by the
+// list of associations.
+func (c *Config) comparePodRoles(out *comparison, w *world, a *api.Addon) error {
+	if a.PodIdentityAssociations == nil {
+		return nil
+	}
+	for i := range *a.PodIdentityAssociations {
+		p := &(*a.PodIdentityAssociations)[i]
+		stack := addonIdentityStack(c.Name, a.Name, p.ServiceAccountName)
+		if s, ok := w.Stacks[stack]; p.RoleARN != "" || !ok || output(s, roleOutput) == "" {
+			continue
+		}
+		r, err := c.addonPodRole(a, p)
+		if err != nil {
+			return err
+		}
+		rendered, err := r.template()
+		if err != nil {
+			return err
+		}
+		if was, is := roleView(w.Templates[stack]), roleView(rendered); !equal(was, is) {
+			put(out.live, was, "podIdentityRoles", p.ServiceAccountName)
+			put(out.next, is, "podIdentityRoles", p.ServiceAccountName)
+		}
+	}
+	return nil
 }
 
 // compareAddonFields fills in the live fields of an addon.
@@ -73,6 +104,9 @@ func (c *Config) wantedAddon(w *world, a addon) gitops.Tree {
 	}
 	if a.want.Version == latest && w.Latest[a.want.Name] != "" {
 		out["version"] = w.Latest[a.want.Name]
+	}
+	if m, ok := c.move(a.want.Name); ok {
+		out["version"] = m.version
 	}
 	if _, ok := out["configurationValues"]; ok {
 		out["configurationValues"] = configuration(a.want.ConfigurationValues)

@@ -40,6 +40,7 @@ func (c *Config) compareCluster(w *world) (comparison, *gitops.Error) {
 	if len(problems) > 0 {
 		return out, first(problems)
 	}
+	c.inRound(out.next)
 	return out, nil
 }
 

@@ -46,10 +46,16 @@ func (c *Config) wantedGroup(g nodegroup) gitops.Tree {
 	if _, ok := t["taints"]; ok {
 		t["taints"] = taintList(g.taints())
 	}
+	if repair := gitops.TreeAt(t, "nodeRepairConfig"); repair != nil {
+		t["nodeRepairConfig"] = repairForm(repair)
+	}
+	if _, ok := t["asgSuspendProcesses"]; ok {
+		t["asgSuspendProcesses"] = sortedStrings(g.base().ASGSuspendProcesses)
+	}
 	if tags := c.tagsFor(g.written); len(tags) > 0 {
 		t["tags"] = tags
 	}
-	if v := c.explicitVersion(); v != "" && g.followsVersion() {
+	if v := c.nodeVersion(); v != "" && g.followsVersion() {
 		t["version"] = v
 	}
 	return t
@@ -196,13 +202,14 @@ func defaultsOf(want nodegroup) any {
 // compareMutable fills in the fields that can be changed in place.
 func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 	compareScale(out, want, g)
+	c.compareScaling(out, want, g)
 	if want.managed == nil {
 		compareSelf(out, g)
 		return
 	}
 	n := g.Nodegroup
 	if n == nil {
-		for _, name := range []string{"labels", "taints", "tags", "updateConfig", "releaseVersion", "version", "launchTemplate"} {
+		for _, name := range []string{"labels", "taints", "tags", "updateConfig", "nodeRepairConfig", "releaseVersion", "version", "launchTemplate"} {
 			keep(out, name)
 		}
 		return
@@ -217,6 +224,9 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 		out.live["updateConfig"] = pick(gitops.Tree{
 			"maxUnavailable": live["MaxUnavailable"], "maxUnavailablePercentage": live["MaxUnavailablePercentage"],
 		}, wanted)
+	}
+	if wanted := gitops.TreeAt(out.next, "nodeRepairConfig"); wanted != nil {
+		out.live["nodeRepairConfig"] = pick(liveRepair(n.NodeRepairConfig), wanted)
 	}
 	if _, ok := out.next["releaseVersion"]; ok {
 		out.live["releaseVersion"] = aws.ToString(n.ReleaseVersion)
@@ -259,11 +269,7 @@ func compareSelf(out *comparison, g *group) {
 		keep(out, "tags")
 		return
 	}
-	live := map[string]string{}
-	for _, t := range g.Scaling.Tags {
-		live[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	compareTags(out, live)
+	compareTags(out, scalingTags(g.Scaling))
 }
 
 // compareTags compares the tags that git wants; others are somebody else's.

@@ -19,6 +19,9 @@ func (c *Config) compareAccount(w *world, sa *api.ClusterIAMServiceAccount, writ
 		}
 		arn = output(s, roleOutput)
 		out.live = gitops.Clone(written)
+		if wanted := gitops.TreeAt(out.next, "tags"); wanted != nil {
+			out.live["tags"] = pick(stringTree(stackTags(s)), wanted)
+		}
 		if issuer(w) == "" {
 			return out, nil
 		}
@@ -30,20 +33,28 @@ func (c *Config) compareAccount(w *world, sa *api.ClusterIAMServiceAccount, writ
 			return out, err
 		}
 	}
-	if !api.IsEnabled(sa.RoleOnly) {
-		out.compareAnnotation(w, sa, written, arn)
+	switch {
+	case !api.IsEnabled(sa.RoleOnly):
+		out.compareMeta(w, sa, written, arn)
+	case sa.AttachRoleARN != "":
+		out.live = gitops.Clone(written) // there is nothing to make: the role is somebody's, and so is the service account
 	}
 	return out, nil
 }
 
-// compareAnnotation adds whether the service account names its role.
-func (c *comparison) compareAnnotation(w *world, sa *api.ClusterIAMServiceAccount, written gitops.Tree, arn string) {
+// compareMeta adds whether the service account names its role, and has the labels and annotations of the file.
+func (c *comparison) compareMeta(w *world, sa *api.ClusterIAMServiceAccount, written gitops.Tree, arn string) {
 	seen := w.Accounts[sa.NameString()]
 	if sa.AttachRoleARN != "" && seen.Found {
 		c.live = gitops.Clone(written)
 	}
 	if c.live == nil || w.Accounts == nil {
 		return
+	}
+	for field, has := range map[string]map[string]string{"labels": seen.Labels, "annotations": seen.Annotations} {
+		if wanted := gitops.TreeAt(written, "metadata", field); len(wanted) > 0 {
+			put(c.live, pick(stringTree(has), wanted), "metadata", field)
+		}
 	}
 	annotation := []string{"metadata", "annotations", api.AnnotationEKSRoleARN}
 	put(c.next, arn, annotation...)
@@ -83,6 +94,9 @@ func (c *Config) compareAssociation(w *world, p *api.PodIdentityAssociation, wri
 	}
 	if _, ok := written["disableSessionTags"]; ok {
 		out.live["disableSessionTags"] = aws.ToBool(live.DisableSessionTags)
+	}
+	if policy, ok := written["policy"].(string); ok {
+		out.live["policy"], out.next["policy"] = configuration(aws.ToString(live.Policy)), configuration(policy)
 	}
 	if _, ok := written["tags"]; ok {
 		out.live["tags"] = pick(stringTree(live.Tags), gitops.TreeAt(out.next, "tags"))

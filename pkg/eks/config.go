@@ -28,8 +28,12 @@ type Config struct {
 	From gitops.Origin
 	// full has every default; it is not to be changed (take full.DeepCopy()).
 	full *api.ClusterConfig
+	// whole says that a sweep reads what the file does not name, too: an import does.
+	whole bool
 	// notes are fields that are set but not managed.
 	notes []*gitops.Error
+	// round is the round that an upgrade of Kubernetes is in; nil when none is under way, or nothing was looked at yet.
+	round *round
 }
 
 // silence keeps eksctl's package-level logger from writing to stdout and makes its stacks carry the tag of the released
@@ -178,10 +182,12 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 			first[name] = i
 		}
 	}
-	switch v := gitops.StringAt(c.Written, protection()...); v {
-	case "", "true", "false":
-	default:
-		fail("metadata.annotations", "%s is %q: it must be \"true\" or \"false\"", protection()[2], v)
+	for _, path := range [][]string{protection(), adoption()} {
+		switch v := gitops.StringAt(c.Written, path...); v {
+		case "", "true", "false":
+		default:
+			fail("metadata.annotations", "%s is %q: it must be \"true\" or \"false\"", path[2], v)
+		}
 	}
 	var pools, addons, associations, profiles []string
 	groups := c.nodegroups()
@@ -207,6 +213,7 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 	unique("addon", addons, func(i int) string { return fmt.Sprintf("addons[%d].name", i) })
 	unique("Fargate profile", profiles, func(i int) string { return fmt.Sprintf("fargateProfiles[%d].name", i) })
 	unique("association", associations, func(i int) string { return fmt.Sprintf("iam.podIdentityAssociations[%d]", i) })
+	out = append(out, c.checkMappings(item)...)
 	if len(associations) > 0 && !slices.Contains(addons, api.PodIdentityAgentAddon) && !c.full.IsAutoModeEnabled() {
 		fail("iam.podIdentityAssociations", "pods get their credentials from the %s addon: add it to addons", api.PodIdentityAgentAddon)
 	}

@@ -5,8 +5,9 @@
 // Outputs: gitops.Observed in the ClusterConfig's own vocabulary, gitops.Facts for overlays, Health of what is in flight.
 //
 // How it is laid out, in reading order: Read and Parse (file to Config, strictly), wants (Config to refs), sweep (AWS to
-// world), observe (world and wants to Observed), step (one change, one call to AWS). Beside it, feed (what others do, heard from a
-// queue) and attribute (who did it).
+// world), observe (world and wants to Observed), step (one change, one call to AWS). Beside it, import (world to file), feed (what
+// others do, heard from a queue) and attribute (who did it); and of upgrades preflight (what they need to know), round (how far they
+// go at once, and in which order), concerns (what stands against them) and burden (what moving nodes means).
 //
 // Invariants:
 //   - progress is read back from AWS, never from memory: a new process continues where the last one was killed;
@@ -14,7 +15,8 @@
 //   - stacks, names, tags and outputs are eksctl's (v0.225.0), so that either tool can manage what the other made;
 //   - unknown is not absent: only AWS saying that a thing does not exist makes it absent;
 //   - only fields that are explicit in the file are compared where a difference would replace something;
-//   - a cluster is deleted only by a change that says so, and nothing is ever deleted that does not carry its tags.
+//   - a cluster is deleted only by a change that says so, and never one that eksctl did not make;
+//   - nothing is ever deleted that neither carries the cluster's tags nor was applied from here.
 //
 // It is the only package that imports eksctl and the AWS SDK.
 package eks

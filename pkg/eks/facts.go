@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"strconv"
@@ -63,8 +64,8 @@ func (c *Config) facts(w *world) gitops.Facts {
 		tell("serviceCIDR", cidr)
 		tell("kubeDNSClusterIP", dnsAddress(cidr))
 	}
-	tell("subnetsPrivate", output(stack, "SubnetsPrivate"))
-	tell("subnetsPublic", output(stack, "SubnetsPublic"))
+	tell("subnetsPrivate", cmp.Or(output(stack, "SubnetsPrivate"), c.givenSubnets("private")))
+	tell("subnetsPublic", cmp.Or(output(stack, "SubnetsPublic"), c.givenSubnets("public")))
 	c.tellRoles(w, tell)
 	return out
 }

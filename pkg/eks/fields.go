@@ -46,6 +46,7 @@ const (
 	byGroupVersion = "eks:UpdateNodegroupVersion"
 	byScaling      = "autoscaling:UpdateAutoScalingGroup"
 	byScalingTags  = "autoscaling:CreateOrUpdateTags"
+	byProcesses    = "autoscaling:SuspendProcesses"
 )
 
 // field is one row of the table of nodegroup fields. A field of the file that has no row is replaced, and its live value
@@ -57,7 +58,7 @@ type field struct {
 	by, selfBy string
 	// live reads the value from AWS; false means that AWS does not tell it.
 	live func(*group) (any, bool)
-	// seen says where live reads it.
+	// seen says where it is read, where that is not the call that describes the nodegroup.
 	seen string
 	// launch says that live reads the launch template.
 	launch bool
@@ -67,7 +68,7 @@ type field struct {
 // fields is the table. Sources of the classes: EKS API reference (UpdateNodegroupConfig, UpdateNodegroupVersion) for
 // managed nodegroups; for self-managed ones the Auto Scaling API, all else being baked into the launch template.
 func fields() []field {
-	const launch = "ec2:DescribeLaunchTemplateVersions"
+	const launch, scaling = "ec2:DescribeLaunchTemplateVersions", "autoscaling:DescribeAutoScalingGroups"
 	out := []field{
 		{name: "name", managed: naming, self: naming},
 		{name: "minSize", managed: mutable, self: mutable, by: byGroupConfig, selfBy: byScaling},
@@ -78,9 +79,9 @@ func fields() []field {
 		{name: "tags", managed: mutable, self: mutable, by: byTags, selfBy: byScalingTags, note: "tags of others are left alone"},
 		{name: "updateConfig", managed: mutable, by: byGroupConfig, self: unmanaged},
 		{name: "releaseVersion", managed: mutable, by: byGroupVersion},
-		{name: "nodeRepairConfig", managed: created},
-		{name: "propagateASGTags", managed: unmanaged},
-		{name: "asgSuspendProcesses", managed: unmanaged, self: unmanaged},
+		{name: "nodeRepairConfig", managed: mutable, by: byGroupConfig},
+		{name: "propagateASGTags", managed: mutable, by: byScalingTags, seen: scaling, note: "of managed nodegroups, tags of others are left alone, and so are all when it is switched off"},
+		{name: "asgSuspendProcesses", managed: mutable, self: mutable, by: byProcesses, selfBy: byProcesses, seen: scaling, note: "without it, what is suspended is left alone"},
 		{name: "instanceSelector", managed: refused, self: refused},
 		{name: "outpostARN", managed: refused, self: refused},
 		{name: "instanceType", live: liveInstanceType, seen: "eks:DescribeNodegroup, " + launch},

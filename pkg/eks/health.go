@@ -51,7 +51,11 @@ func (c *Config) clusterHealth(w *world) gitops.Health {
 	}
 	switch {
 	case w.Cluster != nil:
-		return controlPlaneHealth(w.Cluster.Status, s, stacked)
+		h := controlPlaneHealth(w.Cluster.Status, s, stacked)
+		if role, ok := w.Stacks[autoModeStack(c.Name)]; ok && h.Status == gitops.Ready && stackMoving(role) && !stackDone(role) {
+			return gitops.Health{Status: gitops.Progressing, Message: stackSays(role)}
+		}
+		return h
 	case !stacked:
 		return gitops.Health{Status: gitops.Absent}
 	case stackMoving(s):

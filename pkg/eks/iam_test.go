@@ -51,7 +51,7 @@ func TestPolicyFollowsTheCalls(t *testing.T) {
 	for _, action := range []string{
 		// eksctl: its stacks, and what it asks on the way to a template.
 		"cloudformation:CreateStack", "cloudformation:DeleteStack",
-		"ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ssm:GetParameter",
+		"ec2:DescribeImages", "ec2:DescribeInstanceTypes", "ec2:DescribeVpcs", "ssm:GetParameter",
 		// The tags of an OpenID Connect provider are set by the call that makes it.
 		"iam:TagOpenIDConnectProvider",
 		// Giving a role to EKS, and EKS's own look at it (pod identity associations, addons).

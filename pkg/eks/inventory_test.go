@@ -43,7 +43,7 @@ func inventory(t *testing.T) []entry {
 		out = append(out, entry{path: strings.Join(f.path, "."), class: f.class, note: f.note})
 	}
 	out = append(out, entry{"iam.withOIDC", mutable, "iam:GetOpenIDConnectProvider", "iam:CreateOpenIDConnectProvider", "switched on, never off: roles rely on it"})
-	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries())
+	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries(), mappingEntries())
 }
 
 // groupEntries are the rows of the nodegroups of one kind.
@@ -61,12 +61,15 @@ func groupEntries(schema []string, managed bool) []entry {
 		e := entry{path: path, class: f.class(managed), note: f.note}
 		switch e.class {
 		case mutable:
-			e.seen, e.by = live, f.by
+			e.seen, e.by = cmp.Or(f.seen, live), f.by
 			if !managed {
 				e.by = f.selfBy
 			}
 		case replaced:
-			e.seen = cmp.Or(f.seen, "what its stack recorded")
+			e.seen = "what its stack recorded"
+			if f.live != nil {
+				e.seen = f.seen
+			}
 		default:
 		}
 		out = append(out, e)
@@ -100,9 +103,12 @@ func addonEntries() []entry {
 		{addon + "permissionsBoundary", mutable, stack, byStack, ""},
 		{addon + "tags", mutable, live, byTags, "tags of others are left alone"},
 		{addon + "namespaceConfig", replaced, live, "", ""},
-		{addon + "podIdentityAssociations", settled, "", "", "the role is made from it once"},
+		{addon + "podIdentityAssociations", settled, "", "", "EKS takes serviceAccountName and roleARN alone; tags are those of the role's stack"},
 		{addon + "podIdentityAssociations[].serviceAccountName", mutable, live, byAddon, ""},
 		{addon + "podIdentityAssociations[].roleARN", mutable, "eks:DescribePodIdentityAssociation", byAddon, ""},
+	}
+	for name := range strings.FieldsSeq("permissionPolicy permissionPolicyARNs permissionPolicyName wellKnownPolicies permissionsBoundaryARN roleName") {
+		out = append(out, entry{addon + "podIdentityAssociations[]." + name, mutable, stack, byStack, ""})
 	}
 	for _, name := range addonSteering() {
 		out = append(out, entry{path: addon + name, class: steering})
@@ -114,12 +120,12 @@ func accountEntries() []entry {
 	const account, stack = "iam.serviceAccounts[].", "cloudformation:GetTemplate"
 	out := []entry{
 		{path: account + "metadata", class: naming},
-		{account + "metadata.annotations", settled, "", "", "set together with the role's"},
-		{account + "metadata.labels", settled, "", "", "set together with the role's annotation"},
+		{account + "metadata.annotations", mutable, "the service account", "the service account", "what leaves git stays"},
+		{account + "metadata.labels", mutable, "the service account", "the service account", "what leaves git stays"},
 		{account + "attachRoleARN", mutable, "the service account", "the service account's annotation", ""},
 		{account + "roleOnly", steering, "", "", "whether the service account is made, too"},
 		{account + "status", steering, "", "", "written by eksctl, read by nobody"},
-		{account + "tags", settled, "", "", "tags of the role's stack"},
+		{account + "tags", mutable, "cloudformation:DescribeStacks", byStack, "tags of the role's stack; those of others are left alone"},
 	}
 	for name := range strings.FieldsSeq("attachPolicy attachPolicyARNs wellKnownPolicies permissionsBoundary roleName subjectPattern") {
 		out = append(out, entry{account + name, mutable, stack, byStack, ""})
@@ -153,6 +159,17 @@ func accessEntries() []entry {
 	return out
 }
 
+// mappingEntries are the rows of identity mappings, past those that nothing compares.
+func mappingEntries() []entry {
+	const mapping, live = "iamIdentityMappings[].", "the ConfigMap aws-auth"
+	return []entry{
+		{path: mapping + "arn", class: naming, note: "entries that git does not name, and that were not applied from here, are left alone; those that let nodes in stay in any case"},
+		{path: mapping + "account", class: naming},
+		{mapping + "username", mutable, live, live, ""},
+		{mapping + "groups", mutable, live, live, ""},
+	}
+}
+
 func associationEntries() []entry {
 	const association, live, stack = "iam.podIdentityAssociations[].", "eks:DescribePodIdentityAssociation", "cloudformation:GetTemplate"
 	out := []entry{
@@ -161,7 +178,7 @@ func associationEntries() []entry {
 		{association + "roleARN", mutable, live, byAssociation, ""},
 		{association + "targetRoleARN", mutable, live, byAssociation, ""},
 		{association + "disableSessionTags", mutable, live, byAssociation, ""},
-		{association + "policy", settled, "", "", "sent along with the next change of the association"},
+		{association + "policy", mutable, live, byAssociation, ""},
 		{association + "tags", mutable, live, byTags, "tags of others are left alone"},
 		{association + "createServiceAccount", steering, "", "", "whether the service account is made, too"},
 	}
@@ -229,9 +246,9 @@ func TestInventory(t *testing.T) {
 		}
 		speaks[nearest] = true
 	}
-	free := strings.Join(protection(), ".") // a key of an object with free keys
+	free := []string{strings.Join(protection(), "."), strings.Join(adoption(), ".")} // keys of an object with free keys
 	for _, e := range all {
-		if !speaks[e.path] && e.path != free {
+		if !speaks[e.path] && !slices.Contains(free, e.path) {
 			t.Errorf("%s speaks for no field of eksctl's schema", e.path)
 		}
 	}
@@ -240,6 +257,19 @@ func TestInventory(t *testing.T) {
 			t.Errorf("%s is a field of no nodegroup", name)
 		}
 	}
+}
+
+// here is a file that says something at a path, in which [] marks lists.
+func here(path []string) any {
+	if len(path) == 0 {
+		return "here"
+	}
+	key, list := strings.CutSuffix(path[0], "[]")
+	v := here(path[1:])
+	if list {
+		v = []any{v}
+	}
+	return gitops.Tree{key: v}
 }
 
 // TestInventoryTellsTheEngine: what an entry says is what the engine does.
@@ -262,7 +292,7 @@ func TestInventoryTellsTheEngine(t *testing.T) {
 			ng.Name, cfg.full.NodeGroups = "a", []*api.NodeGroup{ng}
 			cfg.Written["nodeGroups"] = []any{value}
 		default:
-			put(cfg.Written, "here", strings.Split(e.path, ".")...)
+			cfg.Written, _ = here(strings.Split(e.path, ".")).(gitops.Tree)
 		}
 		if noted := len(cfg.notManaged()) > 0; noted != (e.class == created || e.class == unmanaged) {
 			t.Errorf("%s: a plan notes it: %v", e.path, noted)
@@ -351,8 +381,7 @@ func TestClusterFieldsAgainstModel(t *testing.T) {
 	left := map[string]string{
 		"name": "the cluster", "clientRequestToken": "of the request", "resourcesVpcConfig.controlPlaneEgressMode": "eksctl has no field",
 		"kubernetesNetworkConfig.serviceIpv4Cidr": "of CreateCluster, which has the same shape", "kubernetesNetworkConfig.ipFamily": "of CreateCluster, which has the same shape",
-		"computeConfig.enabled": "autoModeConfig", "computeConfig.nodePools": "autoModeConfig", "computeConfig.nodeRoleArn": "autoModeConfig",
-		"storageConfig.blockStorage.enabled": "autoModeConfig", "kubernetesNetworkConfig.elasticLoadBalancing.enabled": "autoModeConfig",
+		"storageConfig.blockStorage.enabled": "goes with computeConfig.enabled", "kubernetesNetworkConfig.elasticLoadBalancing.enabled": "goes with computeConfig.enabled",
 	}
 	named := func(member string) func(clusterField) bool {
 		return func(f clusterField) bool { return f.seen != "" && covers(f.seen, member) }

@@ -51,7 +51,7 @@ func drawConfig(t *rapid.T, label string) string {
 	return b.String()
 }
 
-// drawAccess draws access entries, Fargate profiles and an identity provider.
+// drawAccess draws access entries, identity mappings, Fargate profiles and an identity provider.
 func drawAccess(t *rapid.T, b *strings.Builder, label string) {
 	yes := func(what string) bool { return rapid.Bool().Draw(t, label+what) }
 	some := func(what string) []string {
@@ -71,6 +71,11 @@ func drawAccess(t *rapid.T, b *strings.Builder, label string) {
 		if yes("policy" + name) {
 			b.WriteString("    accessPolicies: [{policyARN: \"arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy\", accessScope: {type: cluster}}]\n")
 		}
+	}
+	head = "iamIdentityMappings:\n"
+	for _, name := range some("mappings") {
+		fmt.Fprintf(b, "%s- {arn: \"arn:aws:iam::111122223333:role/%s\", username: %s}\n", head, name, rapid.SampledFrom([]string{"x", "y"}).Draw(t, label+"username"+name))
+		head = ""
 	}
 	head = "fargateProfiles:\n"
 	for _, name := range some("profiles") {

@@ -14,7 +14,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	mergeStacks(cfg, r, from, into)
 	switch r.Kind {
 	case KindCluster:
-		into.Retention, into.Versions = from.Retention, from.Versions
+		into.Retention, into.Versions, into.RolePolicies = from.Retention, from.Versions, from.RolePolicies
 	case KindIdentityProvider:
 		into.Provider = from.Provider
 	case KindAddon:
@@ -26,6 +26,8 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		copyKey(from.Associations, into.Associations, r.Name)
 	case KindAccessEntry:
 		copyKey(from.Entries, into.Entries, r.Name)
+	case KindIdentityMapping:
+		into.Auth = from.Auth
 	case KindFargateProfile:
 		copyKey(from.Profiles, into.Profiles, r.Name)
 	case KindIdentityProviderConfig:
@@ -65,6 +67,8 @@ func mergeStacks(cfg *Config, r gitops.Ref, from, into *world) {
 // belongs reports whether a stack is one of those that a look at a ref reads.
 func (c *Config) belongs(stack string, r gitops.Ref, from, into *world) bool {
 	switch r.Kind {
+	case KindCluster:
+		return stack == autoModeStack(c.Name)
 	case KindNodegroup:
 		name, ok := strings.CutPrefix(stack, nodegroupStack(c.Name, ""))
 		return ok && slices.Contains(slices.Concat(c.groupNames(from, r.Name), c.groupNames(into, r.Name)), name)

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"fmt"
 	"strings"
 
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
@@ -8,7 +9,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// uncomparedField is a field of a ClusterConfig that nothing compares, outside of nodegroups.
+// uncomparedField is a field of a ClusterConfig that nothing compares, outside of nodegroups; [] marks lists on the way to it.
 type uncomparedField struct {
 	path  []string
 	class class
@@ -22,18 +23,19 @@ func uncomparedFields() []uncomparedField {
 		{[]string{"apiVersion"}, steering, ""},
 		{[]string{"kind"}, steering, ""},
 		{[]string{"metadata", "annotations"}, steering, "other annotations mean nothing here"},
+		{adoption(), steering, `"true": the cluster is managed although eksctl did not make it; it is neither made nor deleted`},
 		{[]string{"metadata", "forceUpdateVersion"}, steering, "goes with eks:UpdateClusterVersion"},
 		{[]string{"addonsConfig"}, steering, "which addons a cluster gets by default, and how they get permissions"},
 		{[]string{"gitops"}, unmanaged, "Flux bootstrap"},
 		{[]string{"karpenter"}, unmanaged, ""},
 		{[]string{"capabilities"}, unmanaged, ""},
-		{[]string{"iamIdentityMappings"}, unmanaged, "aws-auth is left alone"},
+		{[]string{"iamIdentityMappings[]", "serviceName"}, unmanaged, "eksctl makes a role and a binding in the namespace for it, too"},
+		{[]string{"iamIdentityMappings[]", "namespace"}, steering, "goes with serviceName"},
+		{[]string{"iamIdentityMappings[]", "noDuplicateARNs"}, steering, "an ARN has one entry in any case"},
 		{[]string{"accessConfig", "bootstrapClusterCreatorAdminPermissions"}, created, "EKS takes it at creation only"},
-		{[]string{"autoModeConfig"}, created, ""},
 		{[]string{"remoteNetworkConfig", "iam"}, created, "resources of the cluster's stack"},
 		{[]string{"remoteNetworkConfig", "vpcGatewayID"}, created, "resources of the cluster's stack"},
 		{[]string{"outpost"}, created, ""},
-		{[]string{"availabilityZones"}, settled, onceMade},
 		{[]string{"localZones"}, created, ""},
 		{[]string{"privateCluster", "enabled"}, settled, "its network is made with the cluster; the endpoint access that it means is kept"},
 		{[]string{"privateCluster", "additionalEndpointServices"}, created, ""},
@@ -45,10 +47,9 @@ func uncomparedFields() []uncomparedField {
 		{[]string{"vpc", "ipv6Cidr"}, settled, onceMade},
 		{[]string{"vpc", "ipv6Pool"}, settled, onceMade},
 		{[]string{"vpc", "manageSharedNodeSecurityGroupRules"}, created, "rules in the cluster's stack"},
-		{[]string{"vpc", "nat"}, settled, onceMade},
 		{[]string{"vpc", "securityGroup"}, settled, onceMade},
 		{[]string{"vpc", "sharedNodeSecurityGroup"}, settled, onceMade},
-		{[]string{"vpc", "subnets"}, settled, "those of a VPC that is given; new nodegroups use them as the file has them"},
+		{[]string{"vpc", "subnets"}, settled, "new nodegroups use them as the file has them; every plan notes where they are not those that the cluster was made with"},
 		{[]string{"iam", "vpcResourceControllerPolicy"}, created, ""},
 		{[]string{"iam", "serviceRolePermissionsBoundary"}, created, ""},
 		{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, created, "of the stack that makes the role"},
@@ -66,15 +67,14 @@ func (c *Config) notManaged() []*gitops.Error {
 		out = append(out, gitops.Errorf(gitops.NotManaged, "%s: %s", path, text).On(c.ref(ConfigKind, path)).At(from))
 	}
 	for _, f := range uncomparedFields() {
-		if empty(c.written(f.path...)) {
-			continue
-		}
-		switch path := strings.Join(f.path, "."); f.class {
-		case unmanaged:
-			note(path, "not managed by this version: it is neither created nor changed")
-		case created:
-			note(path, "used when the cluster is created; later changes of it are not managed by this version")
-		default:
+		for _, path := range said(c.Written, "", f.path) {
+			switch f.class {
+			case unmanaged:
+				note(path, "not managed by this version: it is neither created nor changed")
+			case created:
+				note(path, "used when the cluster is created; later changes of it are not managed by this version")
+			default:
+			}
 		}
 	}
 	for _, g := range c.nodegroups() {
@@ -90,6 +90,26 @@ func (c *Config) notManaged() []*gitops.Error {
 			default:
 			}
 		}
+	}
+	return out
+}
+
+// said are the places where the file says something at a path, in which [] marks lists.
+func said(v any, at string, path []string) []string {
+	if len(path) == 0 {
+		if empty(v) {
+			return nil
+		}
+		return []string{at}
+	}
+	t, _ := v.(gitops.Tree)
+	key, list := strings.CutSuffix(path[0], "[]")
+	if !list {
+		return said(t[key], join(at, key), path[1:])
+	}
+	var out []string
+	for i, item := range gitops.ListAt(t, key) {
+		out = append(out, said(item, fmt.Sprintf("%s[%d]", join(at, key), i), path[1:])...)
 	}
 	return out
 }

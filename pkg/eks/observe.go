@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -20,16 +21,21 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 	if err != nil {
 		return nil, err
 	}
+	c.book(inv)
 	w, err := c.look(ctx, cfg)
 	if err != nil {
 		return nil, failure(gitops.ObserveFailed, cfg.ref(KindCluster, cfg.Name), err).At(cfg.origin("metadata"))
 	}
+	cfg = c.pace(cfg, w)
 	seen := cfg.observe(w, c.Teardown)
+	if cfg.foreign(w) == nil && !c.Teardown {
+		cfg.doubtMappings(w, inv, seen)
+	}
 	if moving(seen) {
 		c.touch()
 	}
 	if cfg.foreign(w) == nil {
-		confirm(inv, cfg.Name, seen)
+		cfg.confirm(inv, seen)
 		if !c.Teardown {
 			cfg.makeRoom(w, seen)
 			c.keepWayIn(cfg, seen)
@@ -41,14 +47,18 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 
 // confirm answers for what the inventory remembers: what nothing showed is certainly gone, for the sweep was whole; and what
 // bears no mark of ours is ours all the same when it was applied from here, as an adopted addon is. Of the kinds that are
-// adopted without a stack, that is.
-func confirm(inv gitops.Inventory, cluster string, seen gitops.Observed) {
+// adopted without a stack, that is: nodegroups are so in adopted clusters.
+func (c *Config) confirm(inv gitops.Inventory, seen gitops.Observed) {
+	kinds := []string{KindAddon, KindPodIdentity, KindAccessEntry, KindFargateProfile, KindIdentityProviderConfig, KindIdentityMapping}
+	if c.adopted() {
+		kinds = append(kinds, KindNodegroup)
+	}
 	for r := range inv {
-		if r.Domain != gitops.EKS || r.Namespace != cluster {
+		if r.Domain != gitops.EKS || r.Namespace != c.Name {
 			continue
 		}
 		o := seen[r]
-		if o.Next == nil && o.Live != nil && slices.Contains([]string{KindAddon, KindPodIdentity, KindAccessEntry, KindFargateProfile, KindIdentityProviderConfig}, r.Kind) {
+		if o.Next == nil && o.Live != nil && slices.Contains(kinds, r.Kind) {
 			o.Owned = true
 		}
 		seen[r] = o
@@ -176,6 +186,9 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		note := gitops.Errorf(gitops.NotManaged, "secretsEncryption: secrets are encrypted with %s, which the file does not say; that cannot be removed", key)
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
+	if note := c.otherSubnets(w); note != nil {
+		out[note.Ref] = gitops.Observation{Err: note}
+	}
 	c.observeLeft(w, out)
 	return out
 }
@@ -190,9 +203,9 @@ func (c *Config) foreign(w *world) *gitops.Error {
 		e.Try = "choose another metadata.name, or find out whose stack it is: aws cloudformation describe-stacks --stack-name " + stack
 		return e.On(r).At(from)
 	}
-	if _, ok := w.Stacks[stack]; w.Cluster != nil && !ok && w.Cluster.Status != ekstypes.ClusterStatusDeleting {
+	if _, ok := w.Stacks[stack]; w.Cluster != nil && !ok && !c.adopted() && w.Cluster.Status != ekstypes.ClusterStatusDeleting {
 		e := gitops.Errorf(gitops.Foreign, "cluster %s exists, but no stack %s made it: it is not eksctl's", c.Name, stack)
-		e.Try = "choose another metadata.name; clusters that eksctl did not make are left alone"
+		e.Try = fmt.Sprintf("choose another metadata.name or, to manage it as it is: reconciler import %s --region %s", c.Name, c.Region)
 		return e.On(r).At(from)
 	}
 	return nil
@@ -213,6 +226,8 @@ func (c *Config) observeWant(w *world, want want) gitops.Observation {
 		return c.observeAssociation(w, want.ref.Name)
 	case KindAccessEntry:
 		return c.observeEntry(w, want.ref.Name)
+	case KindIdentityMapping:
+		return c.observeMapping(w, want.ref.Name)
 	case KindFargateProfile:
 		return c.observeProfile(w, want.ref.Name)
 	case KindIdentityProviderConfig:
@@ -248,6 +263,9 @@ func (c *Config) observeCluster(w *world) gitops.Observation {
 			e.Try = "reconciler teardown removes what is left of it; the next run then makes it anew"
 			return gitops.Observation{Err: e}
 		}
+		if !ok && c.adopted() {
+			return gitops.Observation{Err: c.lost()}
+		}
 		if ok && stackMoving(s) && !stackLeaving(s) && !stackBroken(s) {
 			// It is on its way; what cannot be seen yet is as the stack will make it.
 			return comparison{live: next, next: next}.observation(next, &health)
@@ -258,7 +276,9 @@ func (c *Config) observeCluster(w *world) gitops.Observation {
 	if err != nil {
 		return gitops.Observation{Err: err}
 	}
-	return out.observation(next, &health)
+	o := out.observation(c.inRound(next), &health)
+	o.Concerns, o.Minutes = c.concerns(w), c.upgradeMinutes()
+	return o
 }
 
 func wantedProvider() gitops.Tree { return gitops.Tree{"withOIDC": true} }
@@ -282,7 +302,11 @@ func (c *Config) observeAddon(w *world, name string) gitops.Observation {
 	if health.Status == gitops.Absent || health.Status == gitops.Terminating {
 		out.live = nil
 	}
-	return out.observation(a.written, &health)
+	o := out.observation(c.addonSpec(a), &health)
+	if out.differs("version") {
+		o.Minutes = minutesAddon
+	}
+	return o
 }
 
 func (c *Config) observeAccount(w *world, name string) gitops.Observation {
@@ -354,6 +378,7 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 		left(KindPodIdentity, name, gitops.Tree{"roleARN": deref(a.RoleArn)}, a.Tags[tagMade] == c.Name, nil)
 	}
 	c.observeEntriesLeft(w, left)
+	c.observeMappingsLeft(w, left)
 	var profiles []gitops.Ref
 	for _, p := range c.full.FargateProfiles {
 		profiles = append(profiles, c.ref(KindFargateProfile, p.Name))

@@ -110,7 +110,7 @@ func (c *Config) taken(w *world, name string) *gitops.Error {
 		return gitops.Errorf(gitops.Foreign, "stack %s does not carry this cluster's tags", stack)
 	case g == nil || g.leaving():
 		return nil
-	case g.Stack == nil:
+	case g.Stack == nil && !c.adopted():
 		return gitops.Errorf(gitops.Foreign, "nodegroup %s exists, but no stack %s made it", name, stack)
 	case g.User != name && !g.failed():
 		return gitops.Errorf(gitops.ConfigInvalid, "the name %s is taken: it is the current generation of nodegroup %s", name, g.User)
@@ -139,7 +139,8 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 			out.Live["generation"], out.Next["generation"] = staying[0].Name, line.name
 			out.Replace = []string{staying[0].Name + " is left over from a replacement"}
 		}
-		out.Data = fmt.Sprintf("its %d nodes are drained and deleted", len(staying[0].instances()))
+		out.Data = "its " + theNodes(staying[0].instances()) + " drained and deleted"
+		out.Effect, out.Minutes = w.whole(want, staying[0])
 		return out
 	}
 	health := c.groupHealth(line.target)
@@ -149,7 +150,11 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 	if len(line.litter) > 0 {
 		line.diff.live["failed"] = line.litter[0].Name
 	}
-	return line.diff.observation(next, &health)
+	out := line.diff.observation(next, &health)
+	if line.rolls() {
+		out.Effect, out.Minutes = w.batches(want, line.target)
+	}
+	return out
 }
 
 // tree is a live group that git no longer names, for people.

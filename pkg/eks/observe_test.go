@@ -15,6 +15,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -85,9 +86,20 @@ func worldOf(t *testing.T, cfg *Config) *world {
 	return w
 }
 
-// accessIn puts the access entries, Fargate profiles and identity providers of the config into the world.
+// accessIn puts the access entries, identity mappings, Fargate profiles and identity providers of the config into the world.
 func accessIn(t *testing.T, w *world, cfg *Config) {
 	t.Helper()
+	w.Auth = &authState{Data: map[string]string{}}
+	for _, m := range cfg.full.IAMIdentityMappings {
+		l := listOf(mappingName(m))
+		err := l.edit(w.Auth.Data, func(list *yaml.Node) error {
+			l.set(list, mappingName(m), m.Username, m.Groups)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range cfg.full.AccessConfig.AccessEntries {
 		e := &cfg.full.AccessConfig.AccessEntries[i]
 		o, err := cfg.renderEntry(e)
@@ -266,8 +278,14 @@ func situations() map[string]func(*Config, *world) {
 		"replace":     func(*Config, *world) {},
 		"to-self":     func(*Config, *world) {},
 		"upgrade":     func(*Config, *world) {},
-		"downgrade":   func(*Config, *world) {},
-		"removed":     func(_ *Config, w *world) { w.Addons["aws-ebs-csi-driver"].Tags = map[string]string{tagMade: "dev"} },
+		"upgrade-rounds": func(_ *Config, w *world) {
+			w.Groups["system"].Nodegroup.Version = aws.String("1.32")
+			w.Groups["batch"].Recorded = with(w.Groups["batch"].Recorded, "version", "1.33")
+		},
+		"upgrade-nodes-first": func(_ *Config, w *world) { w.Groups["system"].Nodegroup.Version = aws.String("1.31") },
+		"upgrade-blocked":     blockUpgrade,
+		"downgrade":           func(*Config, *world) {},
+		"removed":             func(_ *Config, w *world) { w.Addons["aws-ebs-csi-driver"].Tags = map[string]string{tagMade: "dev"} },
 		"foreign-stack": func(cfg *Config, w *world) {
 			delete(w.Stacks, clusterStack(cfg.Name))
 			w.Strangers[clusterStack(cfg.Name)] = true
@@ -292,6 +310,44 @@ func situations() map[string]func(*Config, *world) {
 		},
 		"cluster-lost": func(_ *Config, w *world) { w.Cluster = nil },
 		"replacing":    nil, "reverted": nil, "old-leaving": nil, "teardown": nil,
+	}
+}
+
+// with is a tree with another value for a field.
+func with(t gitops.Tree, field string, v any) gitops.Tree {
+	out := gitops.Clone(t)
+	out[field] = v
+	return out
+}
+
+// blockUpgrade brings everything that may stand against an upgrade.
+func blockUpgrade(_ *Config, w *world) {
+	looked := time.Date(2026, 11, 20, 3, 0, 0, 0, time.UTC)
+	old := w.Groups["system"].Nodegroup
+	old.Version, old.ReleaseVersion, old.ModifiedAt = aws.String("1.32"), aws.String("1.32.5-20250101"), aws.Time(looked.Add(time.Hour))
+	w.Addons["snapshot-controller"] = &ekstypes.Addon{AddonName: aws.String("snapshot-controller"), AddonVersion: aws.String("v8.0.0-eksbuild.1"), Status: ekstypes.AddonStatusActive}
+	w.Burdens = map[string]burden{"batch": {Counted: true, Pods: 12, Budgets: []string{"PodDisruptionBudget shop/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-1, web-2"}}}
+	w.Free = map[string]int{}
+	w.Preflight = &preflight{
+		Addons: map[string][]addonVersion{
+			"coredns":             {{Version: "v1.2.3-eksbuild.1", Minors: []int{34, 35}}, {Version: "v1.3.0-eksbuild.1", Minors: []int{34, 35, 36}}, {Version: "v1.4.0-eksbuild.1", Minors: []int{36}, Defaults: []int{36}}},
+			"aws-ebs-csi-driver":  {{Version: "v1.50.1-eksbuild.1", Minors: []int{34}}, {Version: "v1.60.0-eksbuild.1", Minors: []int{35, 36}}, {Version: "v1.61.0-eksbuild.1", Minors: []int{36}}},
+			"snapshot-controller": {{Version: "v8.0.0-eksbuild.1", Minors: []int{34}}, {Version: "v8.2.0-eksbuild.1", Minors: []int{35, 36}}},
+			"metrics-server":      {{Version: "v1.2.3-eksbuild.1", Minors: []int{34}}},
+		},
+		Insights: []insight{
+			{Name: "Cluster health issues", Status: "ERROR", Reason: "It is not healthy.", Recommendation: "Make it healthy.", Minor: 35, Refreshed: looked},
+			{Name: "Deprecated APIs removed in Kubernetes v1.38", Status: "ERROR", Reason: "Clients use it.", Minor: 38, Refreshed: looked},
+			{Name: "EKS add-on version compatibility", Status: "WARNING", Reason: "Some do not fit.", Minor: 35, Refreshed: looked},
+			{Name: "Kubelet version skew", Status: "ERROR", Reason: "Nodes are too old.", Minor: 35, Refreshed: looked, Resources: []string{"arn:ng/system"}},
+			{Name: "kube-proxy version skew", Status: "ERROR", Reason: "Two are too old.", Minor: 35, Refreshed: looked, Resources: []string{"arn:ng/system", "arn:other"}},
+		},
+		Kubelets: map[string]string{"i-system-0": "v1.32.5-eks-1", "i-batch-0": "v1.34.1-eks-1", "i-karpenter": "v1.31.0-eks-1"},
+		Written: []plan.Written{{
+			Removal: plan.Removal{APIVersion: "storagemigration.k8s.io/v1alpha1", Removed: 36, Instead: "storagemigration.k8s.io/v1beta1", Since: 35},
+			Ref:     gitops.Ref{Domain: gitops.K8s, Group: "storagemigration.k8s.io", Kind: "StorageVersionMigration", Name: "all"}, Manager: "helm", At: "2026-10-01T08:00:00Z",
+		}},
+		Unknown: []string{"what nobody could read could not be read: forbidden"},
 	}
 }
 
@@ -326,6 +382,7 @@ func TestObserve(t *testing.T) {
 			}
 			happened(before, w)
 		}
+		after = after.paced(w)
 		seen := after.observe(w, name == "teardown")
 		return describe(seen, plan.Build(plan.Input{Desired: gitops.Desired{Cluster: after.Name}, Observed: seen}))
 	})
@@ -348,6 +405,9 @@ func describe(seen gitops.Observed, p plan.Plan) string {
 	var out strings.Builder
 	for _, problem := range p.Problems {
 		fmt.Fprintln(&out, "!", problem.Error())
+		if problem.Reason == gitops.UpgradeBlocked {
+			fmt.Fprintln(&out, "    try:", problem.Try)
+		}
 	}
 	changes := slices.Clone(p.Changes)
 	slices.SortFunc(changes, func(a, b plan.Change) int { return a.Ref.Compare(b.Ref) })
@@ -355,6 +415,9 @@ func describe(seen gitops.Observed, p plan.Plan) string {
 		fmt.Fprintf(&out, "%s %s (%s)", c.Action.Symbol(), c.Ref.Label(), c.From.Position)
 		if c.Why != "" {
 			fmt.Fprintf(&out, " # %s", c.Why)
+		}
+		if c.Hold != nil {
+			fmt.Fprintf(&out, " held: %s (approvable: %v)", c.Hold.Why, c.Hold.Approvable)
 		}
 		fmt.Fprintln(&out)
 		if c.Action == plan.Delete {
@@ -376,4 +439,16 @@ func compact(v any) string {
 		return err.Error()
 	}
 	return string(body)
+}
+
+// TestAttachedRoleOnly: nothing is to be made for a role of others that no service account is to be pointed at.
+func TestAttachedRoleOnly(t *testing.T) {
+	t.Parallel()
+	cfg := mustLoad(t, bare+`iam:
+  withOIDC: true
+  serviceAccounts: [{metadata: {name: s3, namespace: apps}, attachRoleARN: "arn:aws:iam::111122223333:role/s3", roleOnly: true}]
+`)
+	if p := build(cfg.observe(worldOf(t, cfg), false)); len(p.Changes) > 0 || !p.Complete {
+		t.Errorf("%s", describe(nil, p))
+	}
 }

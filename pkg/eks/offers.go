@@ -15,6 +15,8 @@ import (
 // offer is an addon version that EKS offers for a Kubernetes version.
 type offer struct {
 	version string
+	// namespace is where EKS puts it by default.
+	namespace string
 	// rights says that the addon needs permissions in AWS.
 	rights bool
 }
@@ -37,8 +39,10 @@ func (c *Cloud) offer(ctx context.Context, addon, wanted, kubernetes string) (of
 		return offer{}, err
 	}
 	var versions []ekstypes.AddonVersionInfo
+	namespace := ""
 	for _, info := range infos {
 		versions = append(versions, info.AddonVersions...)
+		namespace = aws.ToString(info.DefaultNamespace)
 	}
 	best, ok := choose(versions, wanted)
 	if !ok {
@@ -48,7 +52,7 @@ func (c *Cloud) offer(ctx context.Context, addon, wanted, kubernetes string) (of
 		}
 		return offer{}, gitops.Errorf(gitops.ConfigInvalid, "EKS offers no %s of addon %s for Kubernetes %s", what, addon, kubernetes)
 	}
-	found := offer{version: aws.ToString(best.AddonVersion), rights: best.RequiresIamPermissions}
+	found := offer{version: aws.ToString(best.AddonVersion), namespace: namespace, rights: best.RequiresIamPermissions}
 	if wanted != latest {
 		// What "latest" means changes while the process lives; the others do not.
 		c.mu.Lock()

@@ -57,22 +57,15 @@ func (c *Cloud) arrived(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 	case KindAddon:
 		return c.addonArrived(cfg, w, r.Name)
 	case KindServiceAccount:
-		sa, written := cfg.account(r.Name)
-		diff, err := cfg.compareAccount(w, sa, written)
-		if err == nil && w.Accounts[r.Name].Err != "" {
-			err = gitops.Errorf(gitops.Unreachable, "reading the service account: %s", w.Accounts[r.Name].Err)
-		}
-		attached := sa.AttachRoleARN != ""
-		if attached && c.ServiceAccounts == nil {
-			return gitops.Health{Status: gitops.Ready}, nil
-		}
-		return c.roleArrived(cfg, w, irsaStack(cfg.Name, r.Name), attached, diff, err)
+		return c.accountArrived(cfg, w, r.Name)
 	case KindPodIdentity:
 		p, written := cfg.association(r.Name)
 		diff, err := cfg.compareAssociation(w, p, written)
 		return c.roleArrived(cfg, w, podIdentityStack(cfg.Name, r.Name), p.RoleARN != "", diff, err)
 	case KindAccessEntry:
 		return c.entryArrived(cfg, w, r.Name), nil
+	case KindIdentityMapping:
+		return c.mappingArrived(cfg, w, r.Name)
 	case KindFargateProfile:
 		return c.profileArrived(cfg, w, r.Name), nil
 	case KindIdentityProviderConfig:
@@ -83,10 +76,25 @@ func (c *Cloud) arrived(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 	return gitops.Health{Status: gitops.Unknown, Message: "nothing is known about kind " + r.Kind}, nil
 }
 
+func (c *Cloud) accountArrived(cfg *Config, w *world, name string) (gitops.Health, error) {
+	sa, written := cfg.account(name)
+	diff, err := cfg.compareAccount(w, sa, written)
+	if err == nil && w.Accounts[name].Err != "" {
+		err = gitops.Errorf(gitops.Unreachable, "reading the service account: %s", w.Accounts[name].Err)
+	}
+	attached := sa.AttachRoleARN != ""
+	if attached && c.ServiceAccounts == nil {
+		return gitops.Health{Status: gitops.Ready}, nil
+	}
+	return c.roleArrived(cfg, w, irsaStack(cfg.Name, name), attached, diff, err)
+}
+
 func (c *Cloud) clusterArrived(cfg *Config, w *world) (gitops.Health, error) {
 	name := clusterStack(cfg.Name)
-	if h, failed := c.stackFailed(w, name); failed {
-		return h, nil
+	for _, stack := range append([]string{name}, cfg.roleStacks()...) {
+		if h, failed := c.stackFailed(w, stack); failed {
+			return h, nil
+		}
 	}
 	switch h := cfg.clusterHealth(w); h.Status {
 	case gitops.Absent:
@@ -174,6 +182,7 @@ func (c *Cloud) groupArrived(ctx context.Context, cfg *Config, w *world, r gitop
 	case len(line.staying()) > 0:
 		return c.saying(r, "replacing "+line.staying()[0].Name+" by "+line.name), nil
 	case h.Status != gitops.Ready:
+		h.Step = h.Step || line.stalled()
 		return h, nil
 	case len(line.old) > 0:
 		if s := line.old[0].Stack; s != nil && s.StackStatus == cfntypes.StackStatusDeleteFailed {
@@ -207,6 +216,8 @@ func (c *Cloud) nodesArrived(ctx context.Context, g *group) (gitops.Health, erro
 // gone tells how far the deletion of a ref is.
 func (c *Cloud) gone(cfg *Config, w *world, r gitops.Ref) gitops.Health {
 	switch r.Kind {
+	case KindIdentityMapping:
+		return w.mappingGone(r.Name)
 	case KindFargateProfile:
 		return w.profileGone(r.Name)
 	case KindIdentityProviderConfig:

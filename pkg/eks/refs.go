@@ -26,6 +26,8 @@ const (
 	KindFargateProfile = "FargateProfile"
 	// KindIdentityProviderConfig is an OpenID Connect provider that lets people into the cluster.
 	KindIdentityProviderConfig = "IdentityProviderConfig"
+	// KindIdentityMapping is an entry of the ConfigMap aws-auth: Name is an ARN or an account.
+	KindIdentityMapping = "IdentityMapping"
 	// KindStack is any other CloudFormation stack of the cluster; it appears only in a teardown.
 	KindStack = "Stack"
 )

@@ -34,23 +34,36 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 		return c.removeAssociation(ctx, cfg, w, r.Name)
 	case KindAccessEntry:
 		return c.removeEntry(ctx, cfg, w, r.Name)
+	case KindIdentityMapping:
+		return c.removeMapping(ctx, w, r)
 	case KindFargateProfile:
 		return c.removeProfile(ctx, cfg, w, r.Name)
 	case KindIdentityProviderConfig:
 		return c.removeLogin(ctx, cfg, w, r)
 	case KindIdentityProvider:
-		if !w.Provider {
-			return nil
-		}
-		_, err := c.aws.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(providerARN(w))})
-		if absent(err) {
-			return nil
-		}
-		return err
+		return c.removeProvider(ctx, w)
 	case KindCluster:
-		return c.removeStacks(ctx, cfg, w, []string{clusterStack(cfg.Name)})
+		return c.removeCluster(ctx, cfg, w)
 	}
 	return c.removeStacks(ctx, cfg, w, []string{r.Name})
+}
+
+func (c *Cloud) removeCluster(ctx context.Context, cfg *Config, w *world) error {
+	if over, err := c.endAutoMode(ctx, cfg, w); err != nil || !over {
+		return err
+	}
+	return c.removeStacks(ctx, cfg, w, []string{clusterStack(cfg.Name)})
+}
+
+func (c *Cloud) removeProvider(ctx context.Context, w *world) error {
+	if !w.Provider {
+		return nil
+	}
+	_, err := c.aws.iam.DeleteOpenIDConnectProvider(ctx, &iam.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: aws.String(providerARN(w))})
+	if absent(err) {
+		return nil
+	}
+	return err
 }
 
 func (c *Cloud) removeAssociation(ctx context.Context, cfg *Config, w *world, name string) error {
@@ -74,11 +87,11 @@ func (c *Cloud) removeStacks(ctx context.Context, cfg *Config, w *world, names [
 	return nil
 }
 
-// removeGroups empties and deletes every generation of a nodegroup, one after the other.
+// removeGroups empties and deletes every generation of a nodegroup, one after the other. A teardown leaves those that no stack made.
 func (c *Cloud) removeGroups(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
 		g := w.Groups[name]
-		if g.User != r.Name || g.leaving() {
+		if g.User != r.Name || g.leaving() || c.Teardown && g.Stack == nil {
 			continue
 		}
 		return c.dismissGroup(ctx, cfg, g, r)
@@ -121,12 +134,15 @@ func (c *Cloud) addonStacks(w *world, name string) []string {
 
 // observeEnd observes everything of a cluster as no longer wanted. What nodes need goes after the nodes; what pods need
 // goes after their nodes too; the provider goes after the roles that trust it; the cluster goes last. Identity provider
-// configs, and access entries without a stack, end with the cluster.
+// configs, and access entries without a stack, end with the cluster. Of an adopted cluster, only what is certainly ours goes.
 func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	gone := func(kind, name string, live gitops.Tree, needs []gitops.Ref) gitops.Ref {
 		r := c.ref(kind, name)
 		out[r] = gitops.Observation{Live: live, Owned: true, Needs: needs}
 		return r
+	}
+	if c.adopted() {
+		w = c.spare(w, out)
 	}
 	var pools, roles, all []gitops.Ref
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
@@ -150,12 +166,10 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 		roles = append(roles, gone(KindPodIdentity, name, gitops.Tree{"name": name}, pools))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
-		s := w.Stacks[name]
-		if name == clusterStack(c.Name) || (tag(s, tagNodegroup) != "" && tag(s, api.NodeGroupTypeTag) != "") {
-			continue
+		if c.endsAlone(w, name) {
+			kind, what := w.purpose(name)
+			roles = append(roles, gone(kind, what, gitops.Tree{"stack": name}, pools))
 		}
-		kind, what := w.purpose(name)
-		roles = append(roles, gone(kind, what, gitops.Tree{"stack": name}, pools))
 	}
 	roles = distinct(roles)
 	all = slices.Concat(pools, roles)
@@ -165,6 +179,19 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	if _, ok := w.Stacks[clusterStack(c.Name)]; ok || w.Cluster != nil {
 		gone(KindCluster, c.Name, gitops.Tree{"metadata": gitops.Tree{"name": c.Name, "region": c.Region}}, all)
 	}
+}
+
+// endsAlone says that a stack does not go with the cluster or a nodegroup, as that of the role of Auto Mode's nodes does for as long as
+// there is a cluster.
+func (c *Config) endsAlone(w *world, stack string) bool {
+	s := w.Stacks[stack]
+	switch stack {
+	case clusterStack(c.Name):
+		return false
+	case autoModeStack(c.Name):
+		return w.Cluster == nil
+	}
+	return tag(s, tagNodegroup) == "" || tag(s, api.NodeGroupTypeTag) == ""
 }
 
 // purpose tells what a stack in the cluster is for.

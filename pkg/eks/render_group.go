@@ -30,7 +30,7 @@ func (c *Cloud) renderGroup(ctx context.Context, cfg *Config, w *world, want nod
 	}
 	var out stackOrder
 	err = guarded(func() (err error) {
-		out, err = c.buildGroup(ctx, cfg, spec, fresh, name)
+		out, err = c.buildGroup(ctx, cfg, w, spec, fresh, name)
 		return err
 	})
 	if err != nil {
@@ -65,9 +65,9 @@ func (c *Config) renamed(want nodegroup, name string) (nodegroup, error) {
 	return g, nil
 }
 
-func (c *Cloud) buildGroup(ctx context.Context, cfg *Config, spec *api.ClusterConfig, g nodegroup, name string) (stackOrder, error) {
-	importer := vpc.NewStackConfigImporter(clusterStack(cfg.Name))
-	cni := cfg.nodesNeedCNIPolicy()
+func (c *Cloud) buildGroup(ctx context.Context, cfg *Config, w *world, spec *api.ClusterConfig, g nodegroup, name string) (stackOrder, error) {
+	importer, cni := cfg.importer(w, spec), cfg.nodesNeedCNIPolicy()
+	_, stacked := w.Stacks[clusterStack(cfg.Name)]
 	if g.managed != nil {
 		bootstrapper, err := nodebootstrap.NewManagedBootstrapper(spec, g.managed)
 		if err != nil {
@@ -87,6 +87,7 @@ func (c *Cloud) buildGroup(ctx context.Context, cfg *Config, spec *api.ClusterCo
 		ClusterConfig: spec, NodeGroup: g.self, Bootstrapper: bootstrapper, ForceAddCNIPolicy: cni, VPCImporter: importer,
 		DisableAccessEntry:         spec.AccessConfig.AuthenticationMode == "CONFIG_MAP",
 		DisableAccessEntryResource: g.self.IAM.InstanceRoleARN != "",
+		SkipEgressRules:            !stacked, // EKS's own security group lets everything out
 	})
 	if err := rs.AddAllResources(ctx); err != nil {
 		return stackOrder{}, err
@@ -112,8 +113,13 @@ func (c *Config) nodesNeedCNIPolicy() bool {
 // liveSpec is the file with what is live of the cluster: its network, endpoint and version.
 func (c *Cloud) liveSpec(ctx context.Context, cfg *Config, w *world) (*api.ClusterConfig, error) {
 	stack, ok := w.Stacks[clusterStack(cfg.Name)]
-	if !ok || w.Cluster == nil {
+	if !ok && !cfg.adopted() || w.Cluster == nil {
 		return nil, gitops.Errorf(gitops.Blocked, "the cluster is not there yet")
+	}
+	if !ok {
+		if err := cfg.networkGiven(); err != nil {
+			return nil, err
+		}
 	}
 	spec := cfg.full.DeepCopy()
 	spec.Metadata.Version = aws.ToString(w.Cluster.Version)
@@ -123,8 +129,10 @@ func (c *Cloud) liveSpec(ctx context.Context, cfg *Config, w *world) (*api.Clust
 			return err
 		}
 		if spec.HasAnySubnets() {
-			spec.VPC.SecurityGroup = output(stack, "SecurityGroup")
-			spec.VPC.SharedNodeSecurityGroup = output(stack, "SharedNodeSecurityGroup")
+			if ok {
+				spec.VPC.SecurityGroup = output(stack, "SecurityGroup")
+				spec.VPC.SharedNodeSecurityGroup = output(stack, "SharedNodeSecurityGroup")
+			}
 			return vpc.ImportSubnetsFromSpec(ctx, c.aws.ec2, spec)
 		}
 		spec.VPC = nil

@@ -18,6 +18,7 @@ type schemaNode struct {
 	Ref                  string                 `json:"$ref"`
 	Type                 string                 `json:"type"`
 	Required             []string               `json:"required"`
+	PreferredOrder       []string               `json:"preferredOrder"`
 	Properties           map[string]*schemaNode `json:"properties"`
 	AdditionalProperties json.RawMessage        `json:"additionalProperties"`
 	Items                *schemaNode            `json:"items"`

@@ -43,8 +43,20 @@ func (s asgService) CreateOrUpdateTags(ctx context.Context, in *autoscaling.Crea
 	return shown(s.client).CreateOrUpdateTags(ctx, in, o...)
 }
 
+func (s asgService) DeleteTags(ctx context.Context, in *autoscaling.DeleteTagsInput, o ...func(*autoscaling.Options)) (*autoscaling.DeleteTagsOutput, error) {
+	return shown(s.client).DeleteTags(ctx, in, o...)
+}
+
 func (s asgService) DescribeAutoScalingGroups(ctx context.Context, in *autoscaling.DescribeAutoScalingGroupsInput, o ...func(*autoscaling.Options)) (*autoscaling.DescribeAutoScalingGroupsOutput, error) {
 	return shown(s.client).DescribeAutoScalingGroups(ctx, in, o...)
+}
+
+func (s asgService) ResumeProcesses(ctx context.Context, in *autoscaling.ResumeProcessesInput, o ...func(*autoscaling.Options)) (*autoscaling.ResumeProcessesOutput, error) {
+	return shown(s.client).ResumeProcesses(ctx, in, o...)
+}
+
+func (s asgService) SuspendProcesses(ctx context.Context, in *autoscaling.SuspendProcessesInput, o ...func(*autoscaling.Options)) (*autoscaling.SuspendProcessesOutput, error) {
+	return shown(s.client).SuspendProcesses(ctx, in, o...)
 }
 
 func (s asgService) UpdateAutoScalingGroup(ctx context.Context, in *autoscaling.UpdateAutoScalingGroupInput, o ...func(*autoscaling.Options)) (*autoscaling.UpdateAutoScalingGroupOutput, error) {
@@ -189,6 +201,10 @@ func (s eksService) DeleteFargateProfile(ctx context.Context, in *eks.DeleteFarg
 	return shown(s.client).DeleteFargateProfile(ctx, in, o...)
 }
 
+func (s eksService) DeleteNodegroup(ctx context.Context, in *eks.DeleteNodegroupInput, o ...func(*eks.Options)) (*eks.DeleteNodegroupOutput, error) {
+	return shown(s.client).DeleteNodegroup(ctx, in, o...)
+}
+
 func (s eksService) DeletePodIdentityAssociation(ctx context.Context, in *eks.DeletePodIdentityAssociationInput, o ...func(*eks.Options)) (*eks.DeletePodIdentityAssociationOutput, error) {
 	return shown(s.client).DeletePodIdentityAssociation(ctx, in, o...)
 }
@@ -223,6 +239,10 @@ func (s eksService) DescribeFargateProfile(ctx context.Context, in *eks.Describe
 
 func (s eksService) DescribeIdentityProviderConfig(ctx context.Context, in *eks.DescribeIdentityProviderConfigInput, o ...func(*eks.Options)) (*eks.DescribeIdentityProviderConfigOutput, error) {
 	return shown(s.client).DescribeIdentityProviderConfig(ctx, in, o...)
+}
+
+func (s eksService) DescribeInsight(ctx context.Context, in *eks.DescribeInsightInput, o ...func(*eks.Options)) (*eks.DescribeInsightOutput, error) {
+	return shown(s.client).DescribeInsight(ctx, in, o...)
 }
 
 func (s eksService) DescribeNodegroup(ctx context.Context, in *eks.DescribeNodegroupInput, o ...func(*eks.Options)) (*eks.DescribeNodegroupOutput, error) {
@@ -263,6 +283,10 @@ func (s eksService) ListFargateProfiles(ctx context.Context, in *eks.ListFargate
 
 func (s eksService) ListIdentityProviderConfigs(ctx context.Context, in *eks.ListIdentityProviderConfigsInput, o ...func(*eks.Options)) (*eks.ListIdentityProviderConfigsOutput, error) {
 	return shown(s.client).ListIdentityProviderConfigs(ctx, in, o...)
+}
+
+func (s eksService) ListInsights(ctx context.Context, in *eks.ListInsightsInput, o ...func(*eks.Options)) (*eks.ListInsightsOutput, error) {
+	return shown(s.client).ListInsights(ctx, in, o...)
 }
 
 func (s eksService) ListNodegroups(ctx context.Context, in *eks.ListNodegroupsInput, o ...func(*eks.Options)) (*eks.ListNodegroupsOutput, error) {
@@ -314,6 +338,10 @@ type iamService struct {
 	client hidden[iam.Client]
 }
 
+func (s iamService) AttachRolePolicy(ctx context.Context, in *iam.AttachRolePolicyInput, o ...func(*iam.Options)) (*iam.AttachRolePolicyOutput, error) {
+	return shown(s.client).AttachRolePolicy(ctx, in, o...)
+}
+
 func (s iamService) CreateOpenIDConnectProvider(ctx context.Context, in *iam.CreateOpenIDConnectProviderInput, o ...func(*iam.Options)) (*iam.CreateOpenIDConnectProviderOutput, error) {
 	return shown(s.client).CreateOpenIDConnectProvider(ctx, in, o...)
 }
@@ -322,12 +350,24 @@ func (s iamService) DeleteOpenIDConnectProvider(ctx context.Context, in *iam.Del
 	return shown(s.client).DeleteOpenIDConnectProvider(ctx, in, o...)
 }
 
+func (s iamService) DetachRolePolicy(ctx context.Context, in *iam.DetachRolePolicyInput, o ...func(*iam.Options)) (*iam.DetachRolePolicyOutput, error) {
+	return shown(s.client).DetachRolePolicy(ctx, in, o...)
+}
+
 func (s iamService) GetInstanceProfile(ctx context.Context, in *iam.GetInstanceProfileInput, o ...func(*iam.Options)) (*iam.GetInstanceProfileOutput, error) {
 	return shown(s.client).GetInstanceProfile(ctx, in, o...)
 }
 
 func (s iamService) GetOpenIDConnectProvider(ctx context.Context, in *iam.GetOpenIDConnectProviderInput, o ...func(*iam.Options)) (*iam.GetOpenIDConnectProviderOutput, error) {
 	return shown(s.client).GetOpenIDConnectProvider(ctx, in, o...)
+}
+
+func (s iamService) ListAttachedRolePolicies(ctx context.Context, in *iam.ListAttachedRolePoliciesInput, o ...func(*iam.Options)) (*iam.ListAttachedRolePoliciesOutput, error) {
+	return shown(s.client).ListAttachedRolePolicies(ctx, in, o...)
+}
+
+func (s iamService) UpdateAssumeRolePolicy(ctx context.Context, in *iam.UpdateAssumeRolePolicyInput, o ...func(*iam.Options)) (*iam.UpdateAssumeRolePolicyOutput, error) {
+	return shown(s.client).UpdateAssumeRolePolicy(ctx, in, o...)
 }
 
 type sqsService struct{ client hidden[sqs.Client] }

@@ -35,6 +35,8 @@ type rig struct {
 	teardown bool
 	// tolerant goes on after a failure, as the engine does after its backoff.
 	tolerant bool
+	// watch sees every state on the way.
+	watch func(*world)
 	// did lists the calls that were made, for messages.
 	did []string
 }
@@ -48,7 +50,7 @@ func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
 	o.World = simworld.Options{Region: "eu-west-1", Seed: 7}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
-	r.kube = &kube{accounts: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
+	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)
 	r.reboot()
 	return r
@@ -66,7 +68,7 @@ func (r *rig) git(body string) {
 
 // reboot is a new process.
 func (r *rig) reboot() {
-	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, Now: r.Clock.Now, Teardown: r.teardown})
+	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, AuthMap: r.kube, Preflight: r.kube, Now: r.Clock.Now, Teardown: r.teardown})
 }
 
 // config retries at once: the SDK closes a request's body when the answer is there, and on loopback the answer may be there
@@ -96,7 +98,14 @@ func (r *rig) plan() plan.Plan {
 	if err != nil {
 		r.t.Fatalf("observing: %v\nafter\n%s", err, strings.Join(r.did, "\n"))
 	}
+	r.watched()
 	return plan.Build(plan.Input{Desired: d, Observed: seen, Inventory: r.inv})
+}
+
+func (r *rig) watched() {
+	if r.watch != nil {
+		r.watch(r.cloud.world)
+	}
 }
 
 // tick lets AWS go on for a while.
@@ -191,13 +200,16 @@ func (r *rig) run(p plan.Plan) {
 				}
 				r.t.Fatalf("looking at %s: %v", c.Ref, err)
 			}
+			r.watched()
 			again[c.Ref] = h.Step
 			r.did = append(r.did, fmt.Sprintf("   %s: %s %s", c.Ref.Label(), h.Status, h.Message))
 			goal := gitops.Ready
 			if c.Action == plan.Delete {
 				goal = gitops.Absent
 			}
-			done[c.Ref] = h.Status == goal
+			if h.Status == goal {
+				done[c.Ref] = true
+			}
 			if h.Status == gitops.Failed {
 				r.t.Fatalf("%s %s failed: %s\nafter\n%s", c.Action, c.Ref, h.Message, strings.Join(r.did, "\n"))
 			}
@@ -207,15 +219,46 @@ func (r *rig) run(p plan.Plan) {
 
 // kube stands in for the cluster's API: a node is ready when its instance is there, and each node has pods to evict.
 type kube struct {
-	mu       sync.Mutex
-	accounts map[string]map[string]string
+	mu sync.Mutex
+	// accounts are the annotations of service accounts, and labels their labels.
+	accounts, labels map[string]map[string]string
 	// pods are left to evict, by instance; budget keeps them from going.
 	pods     map[string]int
 	perNode  int
 	budget   string
 	cordoned map[string]bool
 	drained  []string
-	down     error
+	// auth is the data of aws-auth.
+	auth map[string]string
+	down error
+	// kubelets are the versions of nodes by instance; asked counts the questions of upgrades.
+	kubelets map[string]string
+	asked    int
+}
+
+func (k *kube) Kubelets(context.Context) (map[string]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	return maps.Clone(k.kubelets), k.down
+}
+
+func (k *kube) Written(context.Context, []plan.Removal) ([]plan.Written, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	return nil, k.down
+}
+
+func (k *kube) Load(_ context.Context, instances []string) (int, []string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	var budgets []string
+	if k.budget != "" {
+		budgets = []string{k.budget}
+	}
+	return k.perNode * len(instances), budgets, k.down
 }
 
 func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
@@ -250,18 +293,18 @@ func (k *kube) ReleaseNodes(_ context.Context, instances []string) error {
 	return k.down
 }
 
-func (k *kube) ServiceAccountAnnotations(_ context.Context, namespace, name string) (map[string]string, bool, error) {
+func (k *kube) ServiceAccountMeta(_ context.Context, namespace, name string) (labels, annotations map[string]string, found bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	a, ok := k.accounts[namespace+"/"+name]
-	return maps.Clone(a), ok, k.down
+	return maps.Clone(k.labels[namespace+"/"+name]), maps.Clone(a), ok, k.down
 }
 
-func (k *kube) EnsureServiceAccount(_ context.Context, namespace, name string, _, annotations map[string]string) error {
+func (k *kube) EnsureServiceAccount(_ context.Context, namespace, name string, labels, annotations map[string]string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.down == nil {
-		k.accounts[namespace+"/"+name] = maps.Clone(annotations)
+		k.accounts[namespace+"/"+name], k.labels[namespace+"/"+name] = maps.Clone(annotations), maps.Clone(labels)
 	}
 	return k.down
 }
@@ -271,4 +314,25 @@ func (k *kube) DeleteServiceAccount(_ context.Context, namespace, name string) e
 	defer k.mu.Unlock()
 	delete(k.accounts, namespace+"/"+name)
 	return k.down
+}
+
+func (k *kube) AuthMap(context.Context) (map[string]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.auth), k.down
+}
+
+func (k *kube) EditAuthMap(_ context.Context, edit func(map[string]string) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.down != nil {
+		return k.down
+	}
+	data := map[string]string{}
+	maps.Copy(data, k.auth)
+	if err := edit(data); err != nil {
+		return err
+	}
+	k.auth = data
+	return nil
 }

@@ -84,7 +84,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 	g.SetLimit(parallel)
 	// Each part writes to its own copy, merged below: the maps of a world are not safe for concurrent use.
 	groups, addons, associations, rest := w.clone(), w.clone(), w.clone(), w.clone()
-	entries, profiles, logins := w.clone(), w.clone(), w.clone()
+	entries, profiles, logins, role := w.clone(), w.clone(), w.clone(), w.clone()
 	if w.Cluster != nil {
 		g.Go(func() error { return c.readGroups(gctx, cfg, groups) })
 		g.Go(func() error { return c.readAddons(gctx, cfg, addons) })
@@ -93,6 +93,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 		g.Go(func() error { return c.readEntries(gctx, cfg, entries) })
 		g.Go(func() error { return c.readProfiles(gctx, cfg.Name, profiles) })
 		g.Go(func() error { return c.readLogins(gctx, cfg.Name, logins) })
+		g.Go(func() error { return c.readRolePolicies(gctx, cfg, role) })
 	}
 	retained := *newWorld()
 	g.Go(func() error { return c.readRetention(gctx, cfg, &retained) })
@@ -104,11 +105,18 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 	w.Groups, w.Addons, w.Latest = groups.Groups, addons.Addons, addons.Latest
 	w.Associations, w.Lent, w.Provider = associations.Associations, associations.Lent, rest.Provider
 	w.Entries, w.Profiles, w.Logins = entries.Entries, profiles.Profiles, logins.Logins
-	w.Retention, w.Versions = retained.Retention, offers.Versions
+	w.Retention, w.Versions, w.RolePolicies = retained.Retention, offers.Versions, role.RolePolicies
 	if w.Cluster == nil {
 		// Stacks of nodegroups may outlive a cluster that was deleted by hand: they are still there to be deleted.
 		c.groupsOfStacks(w)
 	}
+	if err := c.readPreflight(ctx, cfg, w); err != nil {
+		return err
+	}
+	if err := c.readBurdens(ctx, cfg.paced(w), w); err != nil {
+		return err
+	}
+	c.readAuth(ctx, cfg, w)
 	return c.readAccounts(ctx, cfg, w)
 }
 
@@ -233,7 +241,7 @@ func providerARN(w *world) string {
 func logGroup(cluster string) string { return "/aws/eks/" + cluster + "/cluster" }
 
 func (c *Cloud) readRetention(ctx context.Context, cfg *Config, w *world) error {
-	if cfg.retention() == 0 {
+	if cfg.retention() == 0 && !cfg.whole {
 		return nil
 	}
 	name := logGroup(cfg.Name)
@@ -290,9 +298,9 @@ func (c *Cloud) readAccounts(ctx context.Context, cfg *Config, w *world) error {
 }
 
 func (c *Cloud) readAccount(ctx context.Context, namespace, name string) serviceAccount {
-	annotations, found, err := c.ServiceAccounts.ServiceAccountAnnotations(ctx, namespace, name)
+	labels, annotations, found, err := c.ServiceAccounts.ServiceAccountMeta(ctx, namespace, name)
 	if err != nil {
 		return serviceAccount{Err: gitops.AsError(gitops.Unreachable, err).Message()}
 	}
-	return serviceAccount{Found: found, Annotations: annotations}
+	return serviceAccount{Found: found, Labels: labels, Annotations: annotations}
 }

@@ -29,7 +29,8 @@ type want struct {
 //	        -> roles of service accounts and pods, access entries, Fargate profiles, identity providers
 //	        -> nodegroups -> all other addons
 //
-// CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it.
+// CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it. An upgrade of Kubernetes has an
+// order of its own (inWaves).
 func (c *Config) wants() []want {
 	cluster := c.ref(KindCluster, c.Name)
 	out := []want{{ref: cluster, path: "metadata"}}
@@ -79,11 +80,11 @@ func (c *Config) wants() []want {
 	for _, g := range c.nodegroups() {
 		out = append(out, want{ref: c.ref(KindNodegroup, g.name), path: g.path, needs: slices.Concat(base, early, admitted)})
 	}
-	return out
+	return c.inWaves(out)
 }
 
-// wantsAccess are what lets people, nodes and pods in: access entries, identity providers and Fargate profiles. Nodes are
-// admitted by the entries for nodes.
+// wantsAccess are what lets people, nodes and pods in: access entries, identity mappings, identity providers and Fargate profiles.
+// Nodes are admitted by the entries and mappings for nodes.
 func (c *Config) wantsAccess(cluster gitops.Ref) (out []want, admitted []gitops.Ref) {
 	add := func(kind, name, path string, i int) gitops.Ref {
 		r := c.ref(kind, name)
@@ -93,6 +94,15 @@ func (c *Config) wantsAccess(cluster gitops.Ref) (out []want, admitted []gitops.
 	for i, e := range c.full.AccessConfig.AccessEntries {
 		r := add(KindAccessEntry, e.PrincipalARN.String(), "accessConfig.accessEntries", i)
 		if e.Type != "" && e.Type != standardEntry {
+			admitted = append(admitted, r)
+		}
+	}
+	for i, m := range c.full.IAMIdentityMappings {
+		if m.ServiceName != "" {
+			continue
+		}
+		r := add(KindIdentityMapping, mappingName(m), "iamIdentityMappings", i)
+		if slices.Contains(m.Groups, nodeGroup) {
 			admitted = append(admitted, r)
 		}
 	}
@@ -186,7 +196,7 @@ func (c *Config) stacks() []string {
 	if len(c.full.FargateProfiles) > 0 {
 		out = append(out, fargateStack(c.Name))
 	}
-	return out
+	return append(out, c.roleStacks()...)
 }
 
 // retention is the wanted retention of the control plane's logs in days; 0 when the file does not say.
@@ -201,7 +211,7 @@ func (c *Config) retention() int {
 func (c *Config) asksLaunchTemplate(name string) bool {
 	g, ok := c.nodegroup(name)
 	if !ok {
-		return false
+		return c.whole
 	}
 	return slices.ContainsFunc(launchFields(), func(f string) bool { _, set := g.written[f]; return set })
 }

@@ -46,10 +46,20 @@ type world struct {
 	Retention *int32
 	// Accounts are service accounts of the cluster's API, by "namespace/name"; nil when the cluster was not asked.
 	Accounts map[string]serviceAccount
+	// Auth is the ConfigMap aws-auth; nil when the cluster was not asked.
+	Auth *authState
+	// RolePolicies are the names of the managed policies of the cluster's role; nil when they were not asked for.
+	RolePolicies []string
 	// Versions are the Kubernetes versions EKS offers, newest first, when they were needed.
 	Versions []clusterVersion
 	// Latest is the newest version of an addon for this cluster, for addons whose file says "latest".
 	Latest map[string]string
+	// Preflight is what an upgrade of Kubernetes needs to know; nil when none is under way.
+	Preflight *preflight
+	// Burdens are what moving nodes means, of the groups whose nodes are to be moved, and Free the addresses that their subnets have
+	// left; nil when it is not known.
+	Burdens map[string]burden
+	Free    map[string]int
 	// Failures say why the last attempt of a stack failed, by stack name.
 	Failures map[string]string
 }
@@ -62,9 +72,9 @@ type clusterVersion struct {
 
 // serviceAccount is what the cluster's API says about a service account.
 type serviceAccount struct {
-	Found       bool
-	Annotations map[string]string
-	Err         string
+	Found               bool
+	Labels, Annotations map[string]string
+	Err                 string
 }
 
 // group is one live nodegroup, of either kind.
@@ -207,6 +217,17 @@ func tag(s cfntypes.Stack, key string) string {
 		}
 	}
 	return ""
+}
+
+// stackTags are all tags of a stack.
+func stackTags(s cfntypes.Stack) map[string]string {
+	out := make(map[string]string, len(s.Tags))
+	for _, t := range s.Tags {
+		if t.Key != nil && t.Value != nil {
+			out[*t.Key] = *t.Value
+		}
+	}
+	return out
 }
 
 // output finds a stack's output.

@@ -111,6 +111,18 @@ func checkAutoMode(on subject, compute *ComputeConfigRequest, storage *StorageCo
 	return nil
 }
 
+// checkNodeRole keeps the role that the nodes of Auto Mode have
+// (https://docs.aws.amazon.com/eks/latest/APIReference/API_ComputeConfigRequest.html).
+func checkNodeRole(on subject, have *ComputeConfigResponse, want *ComputeConfigRequest) error {
+	if have == nil || want == nil || !isTrue(have.Enabled) || !isTrue(want.Enabled) {
+		return nil
+	}
+	if have.NodeRoleARN != "" && want.NodeRoleARN != "" && have.NodeRoleARN != want.NodeRoleARN {
+		return on.badParameter("nodeRoleArn can't be changed after the compute capability of EKS Auto Mode is enabled")
+	}
+	return nil
+}
+
 // autoModeParts are the switches of Auto Mode that a request sets.
 func autoModeParts(compute *ComputeConfigRequest, storage *StorageConfigRequest, network *KubernetesNetworkConfigRequest) (parts []*bool) {
 	if compute != nil {

@@ -224,6 +224,9 @@ func (s *Service) autoModeAspect(c *clusterRecord, in *UpdateClusterConfigInput)
 			if c.Cluster.AccessConfig.AuthenticationMode == "CONFIG_MAP" {
 				return on.badParameter("EKS Auto Mode requires the authentication mode of the cluster to be one of [API, API_AND_CONFIG_MAP]")
 			}
+			if err := checkNodeRole(on, c.Cluster.ComputeConfig, in.ComputeConfig); err != nil {
+				return err
+			}
 			return checkAutoMode(on, in.ComputeConfig, in.StorageConfig, in.KubernetesNetworkConfig)
 		},
 		params: []UpdateParam{

@@ -201,6 +201,31 @@ func TestUpdateClusterConfigAutoModeMovesTogether(t *testing.T) {
 	}
 }
 
+func TestNodeRoleOfAutoModeIsFixed(t *testing.T) {
+	t.Parallel()
+	a := newAccount(t)
+	a.cluster("c1")
+	in := func(enabled bool, role string) *awseks.UpdateClusterConfigInput {
+		out := &awseks.UpdateClusterConfigInput{
+			Name: sdk.String("c1"), ComputeConfig: &types.ComputeConfigRequest{Enabled: &enabled},
+			StorageConfig:           &types.StorageConfigRequest{BlockStorage: &types.BlockStorage{Enabled: &enabled}},
+			KubernetesNetworkConfig: &types.KubernetesNetworkConfigRequest{ElasticLoadBalancing: &types.ElasticLoadBalancing{Enabled: &enabled}},
+		}
+		if enabled {
+			out.ComputeConfig.NodePools, out.ComputeConfig.NodeRoleArn = []string{"system"}, &role
+		}
+		return out
+	}
+	one, other := a.role("one", "ec2.amazonaws.com"), a.role("other", "ec2.amazonaws.com")
+	a.configure(in(true, one))
+	_, err := a.api.UpdateClusterConfig(t.Context(), in(true, other))
+	refused(t, err, "InvalidParameterException", "")
+	a.configure(in(false, ""))
+	if c := a.configure(in(true, other)); *c.ComputeConfig.NodeRoleArn != other {
+		t.Errorf("the role is %s", *c.ComputeConfig.NodeRoleArn)
+	}
+}
+
 func TestAssociateEncryptionConfigOnce(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)

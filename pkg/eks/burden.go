@@ -1,0 +1,245 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// burden is what moving the nodes of a live group means for what runs on them.
+type burden struct {
+	// Counted says that the cluster told.
+	Counted bool
+	Pods    int
+	// Budgets are those that allow no pod to go now, in words.
+	Budgets []string
+	// Unknown says why nothing is known of the pods.
+	Unknown string
+}
+
+// Typical times in minutes. AWS promises none. Sources: the EKS user guide ("Update existing cluster to new Kubernetes version": several
+// minutes; "Understand each phase of node updates": nodes one batch after the other), Kubernetes' default grace period of 30 seconds
+// for a pod to stop, and what users report of eu and us regions. Budgets, slow stops and slow starts come on top.
+const (
+	minutesControlPlane = 10 // one minor version
+	minutesAddon        = 1
+	minutesStack        = 2 // to make or delete a nodegroup, beside its nodes
+	minutesNode         = 3 // from launch to Ready
+	minutesDrain        = 2 // the pods of a node stop, and start elsewhere
+)
+
+// rolls says that the nodes of the live group that matches the file are replaced one batch after the other.
+func (l lineup) rolls() bool {
+	return l.target != nil && l.target.Managed && len(l.staying()) == 0 && l.diff.differs("version", "releaseVersion", "launchTemplateVersion")
+}
+
+// moved are the live groups whose nodes go, be it together or in batches.
+func (c *Config) moved(w *world) []*group {
+	var out []*group
+	for _, want := range c.nodegroups() {
+		line := c.lineup(w, want)
+		out = append(out, line.staying()...)
+		if line.rolls() {
+			out = append(out, line.target)
+		}
+	}
+	return out
+}
+
+// readBurdens finds out what moving nodes means, for the groups whose nodes are to be moved. It is advice for people: what cannot be
+// found out is told, and nothing fails for it.
+func (c *Cloud) readBurdens(ctx context.Context, cfg *Config, w *world) error {
+	if c.Teardown || w.Cluster == nil {
+		return nil
+	}
+	moved := cfg.moved(w)
+	found := make([]burden, len(moved))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	var subnets []string
+	for i, group := range moved {
+		subnets = append(subnets, group.subnets()...)
+		if instances := group.instances(); c.Preflight != nil && len(instances) > 0 {
+			g.Go(func() (err error) { found[i], err = c.load(gctx, instances); return err })
+		}
+	}
+	if len(subnets) > 0 {
+		g.Go(func() error { w.Free = c.readFree(gctx, subnets); return nil })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	w.Burdens = map[string]burden{}
+	for i, group := range moved {
+		w.Burdens[group.Name] = found[i]
+	}
+	return nil
+}
+
+// load asks the cluster what runs on instances. It fails only when the look is called off.
+func (c *Cloud) load(ctx context.Context, instances []string) (burden, error) {
+	pods, budgets, err := c.Preflight.Load(ctx, instances)
+	switch {
+	case err == nil:
+		return burden{Counted: true, Pods: pods, Budgets: budgets}, nil
+	case ctx.Err() != nil:
+		return burden{}, ctx.Err()
+	}
+	return burden{Unknown: gitops.AsError(gitops.Unreachable, err).Message()}, nil
+}
+
+// readFree asks how many addresses subnets have left; nil when that cannot be read.
+func (c *Cloud) readFree(ctx context.Context, subnets []string) map[string]int {
+	slices.Sort(subnets)
+	out, err := c.aws.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: slices.Compact(subnets)})
+	if err != nil {
+		c.Log.InfoContext(ctx, "free addresses are not known", "error", brief(err))
+		return nil
+	}
+	free := map[string]int{}
+	for _, s := range out.Subnets {
+		free[aws.ToString(s.SubnetId)] = int(aws.ToInt32(s.AvailableIpAddressCount))
+	}
+	return free
+}
+
+// subnets are where its nodes are.
+func (g *group) subnets() []string {
+	if g.Nodegroup != nil {
+		return slices.Clone(g.Nodegroup.Subnets)
+	}
+	if g.Scaling == nil || aws.ToString(g.Scaling.VPCZoneIdentifier) == "" {
+		return nil
+	}
+	return strings.Split(*g.Scaling.VPCZoneIdentifier, ",")
+}
+
+// batch is how many nodes EKS replaces at a time: one, unless the file or else the group says otherwise.
+func batch(want nodegroup, g *group, nodes int) int {
+	count, percent := 0, 0
+	if u := want.managed.UpdateConfig; u != nil {
+		count, percent = toInt(u.MaxUnavailable), toInt(u.MaxUnavailablePercentage)
+	} else if u := g.Nodegroup.UpdateConfig; u != nil {
+		count, percent = int(aws.ToInt32(u.MaxUnavailable)), int(aws.ToInt32(u.MaxUnavailablePercentage))
+	}
+	return min(max(1, count, nodes*percent/100), nodes)
+}
+
+// batches is what replacing nodes in batches does, and how long it usually takes.
+func (w *world) batches(want nodegroup, g *group) (effect string, minutes int) {
+	nodes := g.instances()
+	if len(nodes) == 0 {
+		return "", minutesStack
+	}
+	size := batch(want, g, len(nodes))
+	b := w.Burdens[g.Name]
+	said := []string{fmt.Sprintf("%s replaced, %d at a time", theNodes(nodes), size)}
+	said = append(said, b.says()...)
+	said = append(said, w.room(g, size, b.Pods*size/len(nodes))...)
+	rounds := (len(nodes) + size - 1) / size
+	return strings.Join(said, "; "), minutesStack + rounds*(minutesNode+minutesDrain)
+}
+
+// whole is what replacing a group does, beyond that its nodes go, and how long it usually takes.
+func (w *world) whole(want nodegroup, g *group) (effect string, minutes int) {
+	nodes := g.instances()
+	b := w.Burdens[g.Name]
+	said := b.says()
+	s := want.base().ScalingConfig
+	start, most := 0, 0
+	if s != nil {
+		start = max(toInt(s.DesiredCapacity), toInt(s.MinSize))
+		most = max(toInt(s.MaxSize), start)
+	}
+	if most > 0 && most < len(nodes) {
+		said = append(said, fmt.Sprintf("what replaces it may have %d of these %d nodes (maxSize)", most, len(nodes)))
+	}
+	said = append(said, w.room(g, max(start, 1), b.Pods)...)
+	return strings.Join(said, "; "), 2*minutesStack + minutesNode + minutesDrain
+}
+
+// upgradeMinutes is how long the control plane's part of a round usually takes.
+func (c *Config) upgradeMinutes() int {
+	if c.round == nil {
+		return 0
+	}
+	return (c.round.goal - c.round.live) * minutesControlPlane
+}
+
+func toInt(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
+}
+
+func theNodes(instances []string) string {
+	switch len(instances) {
+	case 0:
+		return "0 nodes are"
+	case 1:
+		return "1 node (" + instances[0] + ") is"
+	}
+	return fmt.Sprintf("%d nodes (%s) are", len(instances), firstOf(instances))
+}
+
+// says tells what moves, and what could keep it.
+func (b burden) says() []string {
+	var said []string
+	switch {
+	case b.Unknown != "":
+		return []string{"what runs on them could not be read: " + b.Unknown}
+	case !b.Counted:
+		return nil
+	case b.Pods == 1:
+		said = append(said, "1 pod moves")
+	default:
+		said = append(said, fmt.Sprintf("%d pods move", b.Pods))
+	}
+	for _, budget := range b.Budgets {
+		said = append(said, "may be kept waiting: "+budget)
+	}
+	return said
+}
+
+// room says whether the subnets have too few addresses for more nodes and pods beside those that are there. Pods of a cluster with IPv6
+// take none of them.
+func (w *world) room(g *group, nodes, pods int) []string {
+	if w.Burdens == nil {
+		return nil
+	}
+	if w.Free == nil {
+		return []string{"the free addresses of its subnets are not known"}
+	}
+	free := 0
+	for _, id := range g.subnets() {
+		free += w.Free[id]
+	}
+	if n := w.Cluster.KubernetesNetworkConfig; n != nil && n.IpFamily == ekstypes.IpFamilyIpv6 {
+		pods = 0
+	}
+	if free >= nodes+pods {
+		return nil
+	}
+	return []string{fmt.Sprintf("its subnets have %d free addresses, and new nodes and pods may need %d", free, nodes+pods)}
+}
+
+// burdenConcerns name what may keep an upgrade's nodes from moving.
+func (c *Config) burdenConcerns(w *world) []gitops.Concern {
+	var out []gitops.Concern
+	for _, name := range slices.Sorted(maps.Keys(w.Burdens)) {
+		for _, budget := range w.Burdens[name].Budgets {
+			out = append(out, c.noted("the nodes of nodegroup %s may be kept waiting: %s", w.Groups[name].User, budget))
+		}
+	}
+	return out
+}
