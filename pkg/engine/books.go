@@ -30,15 +30,15 @@ func ahead(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
 // settle is the inventory after a run: what was applied or found equal is in it, what was confirmed gone is not.
 func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Inventory {
 	out := ahead(inv, r.Plan)
-	for _, c := range r.Plan.Changes {
-		bookChange(out, c, r)
+	for c, res := range r.Each() {
+		bookChange(out, c, res, r.Plan.Revision)
 	}
 	for ref, seen := range o {
 		bookSeen(out, ref, seen, r.Plan.Revision)
 	}
-	for _, c := range r.Plan.Changes {
+	for c, res := range r.Each() {
 		// What was waited for was as git says when it was looked at, and may have finished since.
-		if res, _ := r.Result(c.ID); c.Action == plan.Wait && res.Health.Finished && out[c.Ref].Spec == gitops.DigestOf(c.Spec) {
+		if c.Action == plan.Wait && res.Health.Finished && out[c.Ref].Spec == gitops.DigestOf(c.Spec) {
 			have := out[c.Ref]
 			have.Finished = true
 			out[c.Ref] = have
@@ -48,8 +48,7 @@ func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Invent
 }
 
 // bookChange books what became of a change.
-func bookChange(out gitops.Inventory, c plan.Change, r run.Record) {
-	res, _ := r.Result(c.ID)
+func bookChange(out gitops.Inventory, c plan.Change, res run.Result, at gitops.Revision) {
 	switch {
 	case c.Action == plan.Delete && res.State == run.Done:
 		delete(out, c.Ref)
@@ -57,7 +56,7 @@ func bookChange(out gitops.Inventory, c plan.Change, r run.Record) {
 	case res.State == run.Done, res.Health.Finished:
 		// What ran and failed is as git says, too, and running it again is for git to say.
 		out[c.Ref] = gitops.Entry{
-			Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: r.Plan.Revision.Hash, Finished: res.Health.Finished, Secrets: c.From.Secrets,
+			Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: at.Hash, Finished: res.Health.Finished, Secrets: c.From.Secrets,
 		}
 	default:
 		// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
@@ -170,8 +169,8 @@ func noteworthy(r run.Record, last *run.Record) bool {
 	case r.Outcome != run.Converged && last.Plan.ID != r.Plan.ID:
 		return true
 	}
-	for _, c := range r.Plan.Changes {
-		if res, ok := r.Result(c.ID); ok && c.Action != plan.Wait && res.Reached() {
+	for c, res := range r.Each() {
+		if c.Action != plan.Wait && res.Reached() {
 			return true
 		}
 	}

@@ -417,6 +417,28 @@ func TestDaemonFollowsCommitsAndDrift(t *testing.T) {
 	})
 }
 
+// TestWhatWasPredictedIsLookedAt: a pass that makes what could only be predicted (in a cluster, or of a kind, that was not there) has
+// watched none of it, so that nothing would tell of what others do with it.
+func TestWhatWasPredictedIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.predicts = true
+		a := configMap("a", "1")
+		w.push(a)
+		stop := start(t, w)
+		time.Sleep(time.Second)
+		w.edit(a.Ref, nil)
+		time.Sleep(time.Second)
+		wantLive(t, w, map[string]any{"a": "1"})
+		before, _ := w.counts()
+		time.Sleep(time.Minute)
+		if after, _ := w.counts(); after > before+2 {
+			t.Errorf("%d looks in a minute in which nothing moved", (after-before)/2)
+		}
+		stop()
+	})
+}
+
 // What a run waits for may wait for an overlay whose facts that very run has made known: it makes way for the next one.
 func TestLearnedFactsEndTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -52,6 +52,8 @@ type schedule struct {
 	needing map[gitops.Ref][]*task
 	// pending are the overlays whose items only predict what they will be once the cluster's facts are known.
 	pending map[string]bool
+	// last are the results of the pass before.
+	last map[gitops.Ref]run.Result
 	// ready are the tasks to start, in the plan's order, and some that came to an end before that; watched are those that were accepted
 	// and are not ready yet, and some that were before.
 	ready, watched []*task
@@ -82,6 +84,12 @@ const grace = 20 * time.Second
 //	applied   -> done (ready) | failed | applying (Health.Step) | left as it is (yield, interrupt)
 func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitops.Overlay) []run.Result {
 	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, needing: map[gitops.Ref][]*task{}, pending: map[string]bool{}, answers: make(chan answer), idle: e.Now()}
+	if j.Last != nil {
+		s.last = make(map[gitops.Ref]run.Result, len(j.Last.Results))
+		for _, res := range j.Last.Results {
+			s.last[res.Ref] = res
+		}
+	}
 	for _, o := range overlays {
 		s.pending[o.Name] = o.Pending
 	}
@@ -165,14 +173,10 @@ func (s *schedule) retry(t *task) {
 func (s *schedule) resume(t *task) {
 	t.result.State, t.result.Began = run.Applied, s.Now()
 	s.watched = append(s.watched, t)
-	if s.job.Last == nil {
-		return
-	}
-	for _, last := range s.job.Last.Results {
-		late := last.Error != nil && last.Error.Reason == gitops.Deadline
-		if last.Ref == t.change.Ref && (last.State == run.Applied || late) {
-			t.result.Began, t.result.Health = last.Began, last.Health
-		}
+	last := s.last[t.change.Ref]
+	late := last.Error != nil && last.Error.Reason == gitops.Deadline
+	if last.State == run.Applied || late {
+		t.result.Began, t.result.Health = last.Began, last.Health
 	}
 }
 

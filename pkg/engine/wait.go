@@ -222,11 +222,8 @@ func (s *schedule) fail(t *task, err *gitops.Error) {
 
 // known reports whether the pass before told the same of the same change: what is still held, blocked or late is no news.
 func (s *schedule) known(r run.Result) bool {
-	if s.job.Last == nil {
-		return false
-	}
-	last, ok := s.job.Last.Result(r.Change)
-	return ok && last.State == r.State && (last.Error == nil) == (r.Error == nil) && (r.Error == nil || last.Error.Error() == r.Error.Error())
+	last := s.last[r.Ref]
+	return last.Change == r.Change && last.State == r.State && (last.Error == nil) == (r.Error == nil) && (r.Error == nil || last.Error.Error() == r.Error.Error())
 }
 
 // settle ends a task and passes the news on to what needs it.

@@ -181,7 +181,7 @@ func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 		interval = rules.Interval
 	}
 	next := w.Now().Add(w.spread(interval))
-	if r.Outcome == run.Progressing || w.again {
+	if r.Outcome == run.Progressing || w.again || foretold(r) {
 		next = w.Now().Add(settleTime)
 	}
 	for _, at := range []time.Time{w.backoff.Next(w.Now()), w.contests.Next(w.Now())} {
@@ -190,6 +190,16 @@ func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 		}
 	}
 	return next
+}
+
+// foretold reports whether a pass made what it had only predicted: nothing of that is watched before it was looked at.
+func foretold(r run.Record) bool {
+	for c, res := range r.Each() {
+		if c.Predicted && res.Reached() {
+			return true
+		}
+	}
+	return false
 }
 
 // connect makes the target, anew when what it is made from changed in git: the cluster's identity, or its policy.

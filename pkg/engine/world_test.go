@@ -62,7 +62,10 @@ type world struct {
 	needsFacts string
 	facts      gitops.Facts
 	// infra makes the cluster itself a thing to be made.
-	infra      bool
+	infra bool
+	// predicts says that what is not there is predicted, and that nothing nudges about an object before a look found it.
+	predicts   bool
+	seen       map[gitops.Ref]bool
 	observeErr map[gitops.Domain]error
 	observes   int
 }
@@ -93,7 +96,7 @@ var errFault = errors.New("injected")
 func newWorld() *world {
 	return &world{
 		want: map[gitops.Ref]gitops.Item{}, commits: map[string]map[gitops.Ref]gitops.Item{}, live: map[gitops.Ref]gitops.Tree{}, readyAt: map[gitops.Ref]time.Time{},
-		steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, finishes: map[gitops.Ref]bool{}, why: map[gitops.Ref]gitops.Reason{}, moved: make(chan struct{}, 1),
+		seen: map[gitops.Ref]bool{}, steps: map[gitops.Ref]int{}, takes: map[gitops.Ref]time.Duration{}, broken: map[gitops.Ref]bool{}, finishes: map[gitops.Ref]bool{}, why: map[gitops.Ref]gitops.Reason{}, moved: make(chan struct{}, 1),
 		nudges:    map[gitops.Domain]chan struct{}{gitops.EKS: make(chan struct{}, 1), gitops.K8s: make(chan struct{}, 1)},
 		inventory: gitops.Inventory{}, planned: map[gitops.Digest]bool{}, observeErr: map[gitops.Domain]error{},
 		fault: func(string, gitops.Ref) fault { return none },
@@ -142,8 +145,11 @@ func (w *world) edit(r gitops.Ref, t gitops.Tree) {
 	} else {
 		w.live[r] = t
 	}
+	watched := !w.predicts || w.seen[r]
 	w.mu.Unlock()
-	w.nudge(r.Domain)
+	if watched {
+		w.nudge(r.Domain)
+	}
 }
 
 func (w *world) nudge(d gitops.Domain) {
@@ -235,7 +241,8 @@ func (s side) Observe(_ context.Context, d gitops.Desired, inv gitops.Inventory)
 		}
 		if s.domain == gitops.K8s || s.infra {
 			wanted[r] = true
-			out[r] = gitops.Observation{Live: s.live[r], Next: item.Spec, Spec: item.Spec, From: item.From, Owned: true, Overlay: item.From.Overlay, Progress: s.progress(r)}
+			s.seen[r] = s.live[r] != nil
+			out[r] = gitops.Observation{Predicted: s.predicts && s.live[r] == nil, Live: s.live[r], Next: item.Spec, Spec: item.Spec, From: item.From, Owned: true, Overlay: item.From.Overlay, Progress: s.progress(r)}
 		}
 	}
 	for r, live := range s.live {

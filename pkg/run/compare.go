@@ -46,8 +46,8 @@ func Compare(records []Record, from, to Record) Comparison {
 	c.Missing = max(0, to.ID-from.ID) - len(between)
 	courses := map[gitops.Ref]*course{}
 	for _, r := range between {
-		for _, change := range r.Plan.Changes {
-			if res, ok := r.Result(change.ID); !ok || !res.Reached() || change.Action == plan.Wait {
+		for change, res := range r.Each() {
+			if !res.Reached() || change.Action == plan.Wait {
 				continue
 			}
 			if courses[change.Ref] == nil {

@@ -33,11 +33,7 @@ func (r Result) Reached() bool {
 // Count sums up the results.
 func (r Record) Count() Count {
 	var n Count
-	for _, c := range r.Plan.Changes {
-		res, ok := r.Result(c.ID)
-		if !ok {
-			continue
-		}
+	for c, res := range r.Each() {
 		if res.Reached() {
 			n.did(c.Action)
 		}

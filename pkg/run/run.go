@@ -6,6 +6,7 @@
 package run
 
 import (
+	"iter"
 	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -70,6 +71,21 @@ type Record struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	// Next is when the next run is due at the latest; zero for a one-shot run.
 	Next time.Time `json:"next,omitzero"`
+}
+
+// Each are the changes of the plan, each with its result; that of a change that has none is zero.
+func (r Record) Each() iter.Seq2[plan.Change, Result] {
+	return func(yield func(plan.Change, Result) bool) {
+		of := make(map[gitops.Digest]Result, len(r.Results))
+		for _, res := range r.Results {
+			of[res.Change] = res
+		}
+		for _, c := range r.Plan.Changes {
+			if !yield(c, of[c.ID]) {
+				return
+			}
+		}
+	}
 }
 
 // Result finds the result of a change.

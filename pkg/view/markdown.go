@@ -96,8 +96,7 @@ func recordMarkdown(r run.Record) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "### %s run %d: %s at %s\n\n%s\n\n", escape(r.Cluster), r.ID, r.Outcome, escape(r.Plan.Revision.Short()), escape(totals(r)))
 	rows := [][]string{{"state", "action", "object", "cause"}}
-	for _, c := range r.Plan.Changes {
-		res, _ := r.Result(c.ID)
+	for c, res := range r.Each() {
 		said := c.Why
 		if res.Error != nil {
 			said = string(res.Error.Reason) + ": " + res.Error.Message()

@@ -29,8 +29,7 @@ func Record(f Format, o Options, r run.Record) ([]byte, error) {
 	}
 	p.line(when + " · cause: " + clean(r.Cause) + " · plan " + r.Plan.ID.Short())
 	p.gap()
-	for _, c := range r.Plan.Changes {
-		res, _ := r.Result(c.ID)
+	for c, res := range r.Each() {
 		p.result(c, res)
 	}
 	p.problems(r.Plan.Problems)
@@ -217,8 +216,8 @@ func (p *page) table(rows [][]string, colored int, inks []ink) {
 // onlyDrift reports whether a run did nothing but restore what was changed outside git.
 func onlyDrift(r run.Record) bool {
 	did := false
-	for _, c := range r.Plan.Changes {
-		if res, ok := r.Result(c.ID); ok && res.Reached() && c.Action != plan.Wait {
+	for c, res := range r.Each() {
+		if res.Reached() && c.Action != plan.Wait {
 			if !c.Drift {
 				return false
 			}
@@ -260,8 +259,8 @@ func cause(r run.Record) string {
 func restored(r run.Record) string {
 	var first string
 	n := 0
-	for _, c := range r.Plan.Changes {
-		if res, ok := r.Result(c.ID); !ok || !res.Reached() || !c.Drift {
+	for c, res := range r.Each() {
+		if !res.Reached() || !c.Drift {
 			continue
 		}
 		if n++; n > 1 {
