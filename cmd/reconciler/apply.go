@@ -97,9 +97,15 @@ func (f *fleet) claimed(work func(context.Context, engine.Job) (run.Record, erro
 // tries is how often apply runs again after trouble that may pass by itself.
 const tries = 4
 
+// lookAgain is how long a pass may only wait: what it waits for may need something that went, or came, since it looked.
+const lookAgain = 30 * time.Second
+
 // converge runs passes until nothing moves any more. What depends on facts of a cluster that was just made comes in a later
-// pass; trouble that may pass by itself is tried again a few times.
+// pass, and so does what has moved while a pass only waited; trouble that may pass by itself is tried again a few times.
 func (f *fleet) converge(ctx context.Context, j engine.Job) (run.Record, error) {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	j.Yield = every(ctx, lookAgain)
 	failures := 0
 	for {
 		record, err := f.engine.RunOnce(ctx, j)
@@ -128,6 +134,27 @@ func (f *fleet) converge(ctx context.Context, j engine.Job) (run.Record, error) 
 		case <-time.After(pause):
 		}
 	}
+}
+
+// every delivers again and again, until the context ends; what nobody took is not kept twice.
+func every(ctx context.Context, pause time.Duration) <-chan struct{} {
+	out := make(chan struct{}, 1)
+	go func() {
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			select {
+			case out <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return out
 }
 
 // passing reports whether all the trouble of a record is of a kind that may pass by itself.

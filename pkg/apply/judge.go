@@ -282,7 +282,7 @@ func (p *pass) named(w want, status metav1.Status) (gitops.Ref, bool) {
 		return gitops.Ref{Domain: gitops.K8s, Kind: "Namespace", Name: w.key.Namespace}, true
 	}
 	account := key{schema.GroupKind{Kind: "ServiceAccount"}, w.key.Namespace, gitops.StringAt(w.payload, "spec", "serviceAccountName")}
-	if other, wanted := p.wants[account]; wanted && w.key.Kind == "Pod" && p.live[account] == nil {
+	if other, wanted := p.wants[account]; wanted && w.key.Kind == "Pod" && !p.there(account) {
 		return other.ref, true
 	}
 	details := status.Details

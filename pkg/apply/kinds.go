@@ -33,8 +33,10 @@ type catalog struct {
 	client discovery.DiscoveryInterface
 	now    func() time.Time
 
-	mu        sync.Mutex
-	read      time.Time
+	mu   sync.Mutex
+	read time.Time
+	// changes counts how often reading it anew brought something else.
+	changes   int
 	kinds     map[schema.GroupVersionKind]kind
 	preferred map[schema.GroupKind]schema.GroupVersion
 	// broken are groups whose server did not answer: what is in them is unknown, not absent.
@@ -64,11 +66,16 @@ func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema
 	if fresh {
 		return nil
 	}
+	before := catalog{kinds: c.kinds, preferred: c.preferred, broken: c.broken, documents: c.documents}
 	var kinds, documents error
 	var both sync.WaitGroup
 	both.Go(func() { kinds = c.readKinds(want) })
 	both.Go(func() { documents = c.readDocuments(ctx) })
-	if both.Wait(); kinds != nil {
+	both.Wait()
+	if !maps.Equal(before.kinds, c.kinds) || !maps.Equal(before.preferred, c.preferred) || !maps.Equal(before.broken, c.broken) || !maps.Equal(before.documents, c.documents) {
+		c.changes++
+	}
+	if kinds != nil {
 		return fmt.Errorf("discovering the API: %w", kinds)
 	}
 	if documents != nil {
@@ -76,6 +83,13 @@ func (c *catalog) refresh(ctx context.Context, age time.Duration, want ...schema
 	}
 	c.read = c.now()
 	return nil
+}
+
+// generation tells whether the API is the one that it was.
+func (c *catalog) generation() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changes
 }
 
 // readKinds takes what aggregated discovery tells in two requests, and asks for the wanted group versions that it does not show.

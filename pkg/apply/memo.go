@@ -128,6 +128,14 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 	}}
 }
 
+// calmed reports whether an object was ready and as git wants it when it was last looked at.
+func (m *memo) calmed(k key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.calm[k]
+	return ok
+}
+
 // settled finds what was remembered of the very same: the content that git wants, the types, and the state of the live object.
 func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, bool) {
 	m.mu.Lock()

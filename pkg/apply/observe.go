@@ -40,6 +40,8 @@ type pass struct {
 	live map[key]*stored
 	// absent are objects of which it is known that they are not there, and that applying them may tell the rest.
 	absent map[key]bool
+	// before is the look that this one rests on; nil when it is one at everything. Of what rests nothing is in live or out.
+	before *still
 	// blind are kinds that could not be listed.
 	blind map[schema.GroupKind]*gitops.Error
 
@@ -49,35 +51,62 @@ type pass struct {
 
 // Observe implements engine.Observer. It sends no request that writes; dry runs apart.
 func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
+	before, moved := c.takeStill()
 	p := &pass{
 		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{}, services: map[schema.GroupVersion]key{},
 		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, absent: map[key]bool{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
 	}
-	items := p.items(d)
 	var err error
 	if p.link, p.source, err = c.connect(ctx); err != nil {
 		if errors.Is(err, ErrNoCluster) {
-			p.predict(items)
+			p.predict(p.items(d))
 			return p.out, nil
 		}
 		return nil, err
 	}
-	kinds := kindsOf(items, func(item gitops.Item) schema.GroupVersionKind { return gvkOf(item.Spec) })
+	var items []gitops.Item
+	var kinds []schema.GroupVersionKind
+	if before.wants(d.Items) {
+		kinds = before.kinds
+	} else {
+		before, items = nil, p.items(d)
+		kinds = kindsOf(items, func(item gitops.Item) schema.GroupVersionKind { return gvkOf(item.Spec) })
+	}
 	if err := p.link.catalog.refresh(ctx, catalogAge, kinds...); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{mute: false})
 	}
 	defined := slices.DeleteFunc(slices.Clone(kinds), func(k schema.GroupVersionKind) bool { return genuine(k.Group) })
 	defer p.link.catalog.learn(ctx, defined)()
+	served := p.link.catalog.generation()
+	if before != nil {
+		if before.holds(p, moved) {
+			p.again(ctx, before, moved)
+			return p.out, nil
+		}
+		items = p.items(d)
+	}
 	if err := p.readParents(ctx); err != nil {
 		return nil, failure(err, gitops.ObserveFailed, scrubber{})
 	}
 	p.survey(items)
 	p.accept(items)
 	p.list(ctx)
-	p.decideAll(ctx)
+	p.decideAll(ctx, slices.Collect(maps.Values(p.wants)))
 	p.leftovers(ctx)
 	c.settlePass(p)
+	c.keepStill(p.leave(d.Items, kinds, served))
 	return p.out, nil
+}
+
+// again looks at what moved since a look at everything, and at what was not settled then.
+func (p *pass) again(ctx context.Context, before *still, moved map[key]bool) {
+	wants := p.resume(before, moved)
+	p.decideAll(ctx, wants)
+	for _, w := range wants {
+		before.settle(p, w)
+	}
+	p.out[gitops.Ref{Domain: gitops.K8s}] = gitops.Observation{Still: len(p.wants) - len(wants)}
+	p.keepStill(before)
 }
 
 // items are the desired Kubernetes objects; one that is there twice is an error for both.
@@ -128,11 +157,11 @@ func (c *Cluster) parentOf(overlay string) parent {
 
 // readParents finds our sets.
 func (p *pass) readParents(ctx context.Context) error {
-	configMaps, ok := p.link.catalog.kind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
-	if !ok {
+	q := p.parentsQuery()
+	if q.kind.Resource == "" {
 		return errors.New("the API server knows no ConfigMaps")
 	}
-	found, err := p.source.members(ctx, query{kind: configMaps, namespace: p.Namespace, label: setID})
+	found, err := p.source.members(ctx, q)
 	if err != nil {
 		return fmt.Errorf("listing the sets in namespace %s: %w", p.Namespace, err)
 	}
@@ -247,16 +276,23 @@ func (p *pass) list(ctx context.Context) {
 			p.live[seen.key] = seen
 		}
 	})
+	p.overwrite()
+	p.source.keep(append([]query{p.parentsQuery()}, queries...))
+}
+
+// overwrite adds what we wrote and no watch has told of yet.
+func (p *pass) overwrite() {
 	for _, seen := range p.written() {
 		if seen.Labels[partOf] != "" && p.live[seen.key] == nil && p.newest(seen.key, nil) != nil {
 			p.live[seen.key] = seen
 		}
 	}
-	parents := queries[:0:0]
-	if k, ok := p.link.catalog.kind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}); ok {
-		parents = append(parents, query{kind: k, namespace: p.Namespace, label: setID})
-	}
-	p.source.keep(append(parents, queries...))
+}
+
+// parentsQuery is for our sets.
+func (p *pass) parentsQuery() query {
+	configMaps, _ := p.link.catalog.kind(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"})
+	return query{kind: configMaps, namespace: p.Namespace, label: setID}
 }
 
 // queries are one per kind, in the version that git uses, so that what is live reads in the same words.
@@ -297,11 +333,11 @@ func (p *pass) queries() []query {
 	return out
 }
 
-// decideAll compares every desired object: definitions and namespaces first, because they decide about what is of their kinds
+// decideAll compares desired objects: definitions and namespaces first, because they decide about what is of their kinds
 // and in them.
-func (p *pass) decideAll(ctx context.Context) {
+func (p *pass) decideAll(ctx context.Context, wants []want) {
 	var first, rest []want
-	for _, w := range p.wants {
+	for _, w := range wants {
 		if w.ref.Kind == "CustomResourceDefinition" || w.key.GroupKind == namespaceKind() {
 			first = append(first, w)
 		} else {
@@ -310,8 +346,8 @@ func (p *pass) decideAll(ctx context.Context) {
 	}
 	p.observeAll(ctx, first)
 	for gk, crd := range p.crds {
-		w, ok := p.wants[crd]
-		if o := p.out[w.ref]; ok && (o.Live == nil || !same(o.Live, o.Next)) {
+		// What was not looked at rests.
+		if o, looked := p.out[p.wants[crd].ref]; looked && (o.Live == nil || !same(o.Live, o.Next)) {
 			p.changing[gk] = true
 		}
 	}

@@ -91,6 +91,14 @@ func (w *watcher) members(ctx context.Context, q query) ([]*stored, error) {
 	return out, nil
 }
 
+// open reports whether what is in memory of a query is what is live.
+func (w *watcher) open(q query) bool {
+	w.mu.Lock()
+	s := w.streams[q]
+	w.mu.Unlock()
+	return s != nil && s.informer.HasSynced() && !s.interrupted()
+}
+
 // one finds an object in memory; false when its kind is not watched (any more).
 func (w *watcher) one(q query, name key) (*stored, bool) {
 	w.mu.Lock()
@@ -133,12 +141,16 @@ func (w *watcher) stream(q query) *stream {
 	})
 	_, _ = s.informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(obj any, first bool) {
+			if !first {
+				w.told(obj) // the look that opened the watch has seen the first ones
+			}
 			if own := w.home.caughtUp(obj); !first && !own {
 				w.home.nudged()
 			}
 		},
 		UpdateFunc: w.moved,
 		DeleteFunc: func(obj any) {
+			w.told(obj)
 			w.home.gone(obj)
 			w.home.nudged()
 		},
@@ -219,6 +231,7 @@ func (w *watcher) drop(q query, s *stream) {
 
 // moved nudges, unless what came is our own write or only says again what was known.
 func (w *watcher) moved(before, after any) {
+	w.told(after)
 	if w.home.caughtUp(after) {
 		return
 	}
@@ -228,6 +241,16 @@ func (w *watcher) moved(before, after any) {
 		return
 	}
 	w.home.nudged()
+}
+
+// told notes what an event is about.
+func (w *watcher) told(event any) {
+	if unknown, ok := event.(cache.DeletedFinalStateUnknown); ok {
+		event = unknown.Obj
+	}
+	if seen, ok := event.(*stored); ok {
+		w.home.stir(seen.key)
+	}
 }
 
 // alike reports whether two states of an object are the same to us.
@@ -306,6 +329,7 @@ func (c *Cluster) gone(event any) {
 func (c *Cluster) doubt(of schema.GroupKind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.still = nil
 	for k := range c.fresh {
 		if k.GroupKind == of {
 			delete(c.fresh, k)
@@ -344,6 +368,7 @@ func (c *Cluster) remember(k key, u *unstructured.Unstructured) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.fresh, k)
+	c.moved[k] = true
 	if u != nil {
 		c.fresh[k] = fresh{reference(u), c.Now()}
 	}

@@ -10,66 +10,91 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
-// ahead is the inventory with what must not be forgotten when a run does not end: everything that is about to be deleted is on
-// the books (law 5), and fields that are about to get secrets are known to hold them.
-func ahead(inv gitops.Inventory, p plan.Plan) gitops.Inventory {
-	out := clone(inv)
-	for _, c := range p.Changes {
-		have, booked := out[c.Ref]
-		switch {
-		case c.Action == plan.Delete && !booked:
-			out[c.Ref] = gitops.Entry{Overlay: c.From.Overlay}
-		case booked && c.Applies() && len(c.From.Secrets) > 0:
-			have.Secrets = union(have.Secrets, c.From.Secrets)
-			out[c.Ref] = have
-		}
-	}
-	return out
+// books is an inventory that a run writes to. The one that it was read as stays as it is: it is shared.
+type books struct {
+	now gitops.Inventory
+	// changed says that now holds what is not stored yet.
+	changed bool
 }
 
-// settle is the inventory after a run: what was applied or found equal is in it, what was confirmed gone is not.
-func settle(inv gitops.Inventory, o gitops.Observed, r run.Record) gitops.Inventory {
-	out := ahead(inv, r.Plan)
+func (b *books) put(ref gitops.Ref, e gitops.Entry) {
+	if have, booked := b.now[ref]; !booked || !have.Equal(e) {
+		b.write()
+		b.now[ref] = e
+	}
+}
+
+func (b *books) drop(ref gitops.Ref) {
+	if _, booked := b.now[ref]; booked {
+		b.write()
+		delete(b.now, ref)
+	}
+}
+
+// write makes a copy that may be written to.
+func (b *books) write() {
+	if !b.changed {
+		fresh := make(gitops.Inventory, len(b.now)+1)
+		maps.Copy(fresh, b.now)
+		b.now, b.changed = fresh, true
+	}
+}
+
+// ahead books what must not be forgotten when a run does not end: everything that is about to be deleted is on the books (law 5), and
+// fields that are about to get secrets are known to hold them.
+func (b *books) ahead(p plan.Plan) {
+	for _, c := range p.Changes {
+		have, booked := b.now[c.Ref]
+		switch {
+		case c.Action == plan.Delete && !booked:
+			b.put(c.Ref, gitops.Entry{Overlay: c.From.Overlay})
+		case booked && c.Applies() && len(c.From.Secrets) > 0:
+			have.Secrets = union(have.Secrets, c.From.Secrets)
+			b.put(c.Ref, have)
+		}
+	}
+}
+
+// settle books what came of a run: what was applied or found equal is in it, what was confirmed gone is not.
+func (b *books) settle(o gitops.Observed, r run.Record) {
 	for c, res := range r.Each() {
-		bookChange(out, c, res, r.Plan.Revision)
+		b.change(c, res, r.Plan.Revision)
 	}
 	for ref, seen := range o {
-		bookSeen(out, ref, seen, r.Plan.Revision)
+		b.seen(ref, seen, r.Plan.Revision)
 	}
 	for c, res := range r.Each() {
 		// What was waited for was as git says when it was looked at, and may have finished since.
-		if c.Action == plan.Wait && res.Health.Finished && out[c.Ref].Spec == gitops.DigestOf(c.Spec) {
-			have := out[c.Ref]
+		if have := b.now[c.Ref]; c.Action == plan.Wait && res.Health.Finished && have.Spec == gitops.DigestOf(c.Spec) {
 			have.Finished = true
-			out[c.Ref] = have
+			b.put(c.Ref, have)
 		}
 	}
-	return out
 }
 
-// bookChange books what became of a change.
-func bookChange(out gitops.Inventory, c plan.Change, res run.Result, at gitops.Revision) {
+// change books what became of a change.
+func (b *books) change(c plan.Change, res run.Result, at gitops.Revision) {
 	switch {
 	case c.Action == plan.Delete && res.State == run.Done:
-		delete(out, c.Ref)
+		b.drop(c.Ref)
 	case c.Action == plan.Delete || c.Action == plan.Wait || !res.Reached():
 	case res.State == run.Done, res.Health.Finished:
 		// What ran and failed is as git says, too, and running it again is for git to say.
-		out[c.Ref] = gitops.Entry{
-			Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: at.Hash, Finished: res.Health.Finished, Secrets: c.From.Secrets,
-		}
+		done := entry(b.now[c.Ref], gitops.Entry{Overlay: c.From.Overlay, Spec: gitops.DigestOf(c.Spec), Revision: at.Hash, Secrets: c.From.Secrets})
+		done.Finished = res.Health.Finished
+		b.put(c.Ref, done)
 	default:
 		// Accepted, but not there yet: it is on the books, and still a change of git and not drift while it takes its
 		// further steps.
-		have := out[c.Ref]
+		have := b.now[c.Ref]
 		have.Overlay = c.From.Overlay
 		have.Secrets = union(have.Secrets, c.From.Secrets)
-		out[c.Ref] = have
+		b.put(c.Ref, have)
 	}
 }
 
-// bookSeen books what was seen before anything was changed.
-func bookSeen(out gitops.Inventory, ref gitops.Ref, seen gitops.Observation, at gitops.Revision) {
+// seen books what was seen before anything was changed.
+func (b *books) seen(ref gitops.Ref, seen gitops.Observation, at gitops.Revision) {
 	switch {
 	case seen.Err != nil:
 	case seen.Settled, seen.Spec != nil && seen.Live != nil && reflect.DeepEqual(seen.Live, seen.Next):
@@ -77,14 +102,14 @@ func bookSeen(out gitops.Inventory, ref gitops.Ref, seen gitops.Observation, at 
 		if digest == "" {
 			digest = gitops.DigestOf(seen.Spec)
 		}
-		out[ref] = entry(out[ref], gitops.Entry{
+		b.put(ref, entry(b.now[ref], gitops.Entry{
 			Overlay: seen.From.Overlay, Spec: digest, Revision: at.Hash, Finished: seen.Finished, Secrets: seen.From.Secrets,
-		})
+		}))
 	case seen.Live == nil && seen.Finished:
 		// It did its work and went: the books are what keeps it from being made again.
 	case seen.Live == nil && seen.Next == nil:
 		// Certainly gone: the delete worked although its answer was lost, or somebody else did it.
-		delete(out, ref)
+		b.drop(ref)
 	}
 }
 
@@ -190,11 +215,4 @@ func troubled(p plan.Plan) bool {
 // unfinished reports whether the next pass goes on where a plan ends.
 func unfinished(p plan.Plan) bool {
 	return slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool { return e.Reason == gitops.UpgradeRound })
-}
-
-func clone(inv gitops.Inventory) gitops.Inventory {
-	if inv == nil {
-		return gitops.Inventory{}
-	}
-	return maps.Clone(inv)
 }

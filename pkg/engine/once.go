@@ -36,7 +36,9 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	if told {
 		e.Sink.Emit(run.Planned{Head: e.head(record.Cluster), Plan: record.Plan})
 	}
-	if err := e.remember(ctx, j, inventory, ahead(inventory, record.Plan)); err != nil {
+	books := books{now: inventory}
+	books.ahead(record.Plan)
+	if err := e.remember(ctx, j, &books); err != nil {
 		return record, err
 	}
 	record.Results = e.carry(ctx, j, record.Plan, desired.Overlays)
@@ -47,7 +49,8 @@ func (e *Engine) RunOnce(ctx context.Context, j Job) (run.Record, error) {
 	// The books are kept even when the run was interrupted: what was done must not be forgotten.
 	ctx, done := j.firm(ctx)
 	defer done()
-	if err := e.remember(ctx, j, inventory, settle(inventory, observed, record)); err != nil {
+	books.settle(observed, record)
+	if err := e.remember(ctx, j, &books); err != nil {
 		return record, err
 	}
 	if j.Due != nil {
@@ -125,13 +128,14 @@ func (e *Engine) observe(ctx context.Context, into gitops.Observed, d gitops.Dom
 	maps.Copy(into, seen)
 }
 
-// remember stores the inventory when it changed.
-func (e *Engine) remember(ctx context.Context, j Job, before, after gitops.Inventory) error {
-	if maps.EqualFunc(before, after, gitops.Entry.Equal) {
+// remember stores the books when they changed.
+func (e *Engine) remember(ctx context.Context, j Job, b *books) error {
+	if !b.changed {
 		return nil
 	}
-	if err := e.Ledger.Save(ctx, j.Cluster.Name, after); err != nil {
+	if err := e.Ledger.Save(ctx, j.Cluster.Name, b.now); err != nil {
 		return gitops.AsError(gitops.LedgerUnavailable, err)
 	}
+	b.changed = false
 	return nil
 }

@@ -13,6 +13,9 @@ import "slices"
 type Observation struct {
 	Live Tree
 	Next Tree
+	// Still is of a whole domain: so many more desired things rest as they were when they were last told of, live, ready and as git wants
+	// them, and the Inventory has them.
+	Still int
 	// Settled says that it is live, ready and as git wants it, and that nothing moved since that was found out: Live and Next
 	// are left out then.
 	Settled bool
@@ -89,7 +92,8 @@ type Conflict struct {
 	Owner string `json:"owner"`
 }
 
-// Observed is the live world, for every desired Ref and for everything owned that is no longer desired.
+// Observed is the live world, for every desired Ref and for everything owned that is no longer desired. A Ref with nothing but a domain is
+// about all of that domain: why it is not known, or how much of it rests (Observation.Still).
 type Observed map[Ref]Observation
 
 // Entry remembers what was last applied for a Ref.

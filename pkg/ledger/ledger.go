@@ -113,7 +113,7 @@ func (l *Ledger) Inventory(ctx context.Context, cluster string) (gitops.Inventor
 	return inv, nil
 }
 
-// Save stores the inventory of a cluster, replacing what was stored.
+// Save stores the inventory of a cluster, replacing what was stored. It must not be changed afterwards: it is what Inventory gives.
 func (l *Ledger) Save(ctx context.Context, cluster string, inv gitops.Inventory) error {
 	blob, err := encodeInventory(cluster, inv)
 	if err != nil {
@@ -122,6 +122,7 @@ func (l *Ledger) Save(ctx context.Context, cluster string, inv gitops.Inventory)
 	if err := l.blobs.Put(ctx, cluster+inventoryName, blob); err != nil {
 		return unavailable("writing the inventory of %s: %w", cluster, err)
 	}
+	l.read.Store(cluster, reading{sha256.Sum256(blob), inv})
 	return nil
 }
 

@@ -21,6 +21,8 @@ import (
 //	tree  tree  no       ready, none  none; counted as unchanged, like what is Settled
 //	tree  -                           Delete when it is ours and nothing unknown could want it
 //	-     -                           none; counted as unchanged when it is Finished
+//
+// What rests (Observation.Still) is counted as unchanged, too. Of everything else that git wants something must be known.
 func Build(in Input, policies ...Policy) Plan {
 	b := builder{Input: in, wall: raise(in)}
 	p := Plan{Cluster: in.Desired.Cluster, Revision: in.Desired.Revision, Problems: b.wall.problems}
@@ -34,7 +36,7 @@ func Build(in Input, policies ...Policy) Plan {
 			p.Unchanged++
 		}
 	}
-	p.Unchanged += len(in.Observed) - len(moving)
+	p.Unchanged += len(in.Observed) - len(moving) + in.Observed[gitops.Ref{Domain: gitops.K8s}].Still
 	p.Problems = slices.Concat(p.Problems, b.wall.told(), b.concerned())
 	p.Complete = complete(p.Problems)
 	b.link(&p)

@@ -51,11 +51,16 @@ func raise(in Input) *firewall {
 		w.problems = append(w.problems, p)
 		w.note(p)
 	}
-	for _, item := range in.Desired.Items {
+	untold := 0
+	for i := range in.Desired.Items {
+		item := &in.Desired.Items[i]
 		w.filled[item.From.Overlay] = true
-		if _, ok := in.Observed[item.Ref]; !ok && item.Ref.Domain == gitops.K8s && in.Observed[gitops.Ref{Domain: gitops.K8s}].Err == nil {
-			w.doubt(gitops.K8s, gitops.Errorf(gitops.ObserveFailed, "nothing is known about its live state").On(item.Ref).At(item.From))
+		if missing(in, item) {
+			untold++
 		}
+	}
+	if objects := in.Observed[gitops.Ref{Domain: gitops.K8s}]; objects.Err == nil && untold != objects.Still {
+		w.unanswered(in)
 	}
 	for _, ref := range refsOf(in.Observed, func(o gitops.Observation) bool { return o.Err != nil }) {
 		o := in.Observed[ref]
@@ -72,6 +77,21 @@ func raise(in Input) *firewall {
 	}
 	slices.SortStableFunc(w.problems, func(a, b *gitops.Error) int { return a.Ref.Compare(b.Ref) })
 	return w
+}
+
+// missing reports whether nothing was told of a desired object.
+func missing(in Input, item *gitops.Item) bool {
+	_, told := in.Observed[item.Ref]
+	return !told && item.Ref.Domain == gitops.K8s
+}
+
+// unanswered doubts every object of which nothing was told, since not all of them are said to rest.
+func (w *firewall) unanswered(in Input) {
+	for i := range in.Desired.Items {
+		if item := &in.Desired.Items[i]; missing(in, item) {
+			w.doubt(gitops.K8s, gitops.Errorf(gitops.ObserveFailed, "nothing is known about its live state").On(item.Ref).At(item.From))
+		}
+	}
 }
 
 // located copies an observation's error with the ref and origin it lacks; an error about a whole domain has no ref.

@@ -28,13 +28,14 @@ type graph struct {
 
 func newGraph(in Input, p *Plan) *graph {
 	g := &graph{
-		wanted: make(map[gitops.Ref]gitops.Tree, len(in.Desired.Items)), gone: map[gitops.Ref]gitops.Tree{},
+		gone: map[gitops.Ref]gitops.Tree{},
 		changes: map[gitops.Ref]*Change{}, edges: map[gitops.Ref]map[gitops.Ref]string{}, expanded: map[gitops.Ref]bool{},
 		roles: map[string][]gitops.Ref{},
 	}
 	if len(p.Changes) == 0 {
 		return g
 	}
+	g.wanted = make(map[gitops.Ref]gitops.Tree, len(in.Desired.Items))
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		g.changes[c.Ref] = c

@@ -1,0 +1,188 @@
+package apply
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
+)
+
+// still is what a look leaves for the next one to rest on. Of ten thousand objects few move between two looks, and only those and the ones
+// that were not settled are looked at again. It holds as long as git wants the same, the server serves the same, all watches are open,
+// nothing is live or on the books that git does not want, and the books say of everything that rests what was found of it. When any
+// of that is not so, the next look is at everything, and it is the only one that finds what is to be deleted.
+type still struct {
+	// whole is the look at everything; what it worked out of git is shared with those that rest on it.
+	whole *pass
+	// items are what git wants, served is the catalog's generation.
+	items  []gitops.Item
+	served int
+	// kinds are what git has objects of; queries are the watches, by kind, and parents is that of the sets.
+	kinds   []schema.GroupVersionKind
+	queries map[schema.GroupKind]query
+	parents query
+	// resting are the settled things, open are the others.
+	resting map[gitops.Ref]bookedAs
+	open    map[gitops.Ref]key
+}
+
+// bookedAs is an object at rest: where it is, and what the books must say of it. The digest is worked out when it is first asked for.
+type bookedAs struct {
+	key     key
+	spec    gitops.Digest
+	overlay string
+}
+
+// keepStill keeps what the next look may rest on.
+func (c *Cluster) keepStill(s *still) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.still = s
+}
+
+// stir notes that something was told of an object, or written to it: the next look includes it.
+func (c *Cluster) stir(k key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moved[k] = true
+}
+
+// takeStill gives what the next look may rest on, and what moved since. A look that comes to no end leaves nothing to rest on.
+func (c *Cluster) takeStill() (*still, map[key]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before, moved := c.still, c.moved
+	c.still, c.moved = nil, map[key]bool{}
+	for k := range c.fresh {
+		moved[k] = true // it is believed for a time only, which passes without a word
+	}
+	return before, moved
+}
+
+// wants reports whether git wants the very same: what was rendered is never changed.
+func (s *still) wants(items []gitops.Item) bool {
+	return s != nil && len(s.items) == len(items) && (len(items) == 0 || &s.items[0] == &items[0])
+}
+
+// holds reports whether a look may rest on this one.
+func (s *still) holds(p *pass, moved map[key]bool) bool {
+	if s.whole.link != p.link || s.served != p.link.catalog.generation() || !p.watch.open(s.parents) {
+		return false
+	}
+	for _, q := range s.queries {
+		if !p.watch.open(q) {
+			return false
+		}
+	}
+	for k := range moved {
+		if _, wanted := s.whole.wants[k]; !wanted {
+			return false
+		}
+	}
+	return s.booked(p.inv)
+}
+
+// booked reports whether the books have everything that rests, and nothing that git does not want.
+func (s *still) booked(inv gitops.Inventory) bool {
+	found := 0
+	for ref, entry := range inv {
+		if ref.Domain != gitops.K8s {
+			continue
+		}
+		r, rests := s.resting[ref]
+		if !rests {
+			if _, open := s.open[ref]; !open {
+				return false
+			}
+			continue
+		}
+		if r.spec == "" {
+			r.spec = gitops.DigestOf(s.whole.wants[r.key].item.Spec)
+			s.resting[ref] = r
+		}
+		if entry.Spec != r.spec || entry.Overlay != r.overlay || entry.Finished || len(entry.Secrets) > 0 {
+			return false
+		}
+		found++
+	}
+	return found == len(s.resting)
+}
+
+// resume makes a look one at what moved, or was not settled, and gives that.
+func (p *pass) resume(s *still, moved map[key]bool) []want {
+	w := s.whole
+	p.before = s
+	p.parents, p.asked, p.wants, p.crds, p.services, p.webhooks = w.parents, w.asked, w.wants, w.crds, w.services, w.webhooks
+	for _, k := range s.open {
+		moved[k] = true
+	}
+	out := make([]want, 0, len(moved))
+	for k := range moved {
+		one := p.wants[k]
+		one.hidden = len(one.item.From.Secrets)+len(p.inv[one.ref].Secrets) > 0
+		out = append(out, one)
+		if seen, there := p.watch.one(s.queries[k.GroupKind], k); there {
+			p.live[k] = seen
+		}
+	}
+	p.overwrite()
+	return out
+}
+
+// there reports whether an object is live, as far as it is known to be ours.
+func (p *pass) there(k key) bool {
+	if p.live[k] != nil || p.before == nil {
+		return p.live[k] != nil
+	}
+	_, rests := p.before.resting[p.wants[k].ref]
+	return rests
+}
+
+// rests reports whether what was just found of an object is settled, so that only news of it is a reason to look again.
+func (p *pass) rests(w want, s *still) bool {
+	o := p.out[w.ref]
+	_, watched := s.queries[w.key.GroupKind]
+	return watched && !w.hidden && o.Err == nil && (o.Settled || o.Live != nil) && len(o.Overruled) == 0 && !o.Finished && p.memo.calmed(w.key)
+}
+
+// settle sorts what was looked at into what rests and what does not.
+func (s *still) settle(p *pass, w want) {
+	if !p.rests(w, s) {
+		s.open[w.ref] = w.key
+		delete(s.resting, w.ref)
+		return
+	}
+	delete(s.open, w.ref)
+	if _, rested := s.resting[w.ref]; !rested {
+		s.resting[w.ref] = bookedAs{w.key, p.out[w.ref].Digest, w.item.From.Overlay}
+	}
+}
+
+// leave gives what the next look may rest on, after one at everything; nil when there is none.
+func (p *pass) leave(items []gitops.Item, kinds []schema.GroupVersionKind, served int) *still {
+	if p.watch == nil || len(p.blind) > 0 || len(p.wants) != len(items) {
+		return nil
+	}
+	for id := range p.parents {
+		if !p.asked[id] {
+			return nil
+		}
+	}
+	for k := range p.live {
+		if _, wanted := p.wants[k]; !wanted {
+			return nil
+		}
+	}
+	s := &still{
+		whole: p, items: items, served: served, kinds: kinds, queries: map[schema.GroupKind]query{}, parents: p.parentsQuery(),
+		resting: make(map[gitops.Ref]bookedAs, len(p.wants)), open: map[gitops.Ref]key{},
+	}
+	for _, q := range p.queries() {
+		s.queries[q.kind.GroupKind()] = q
+	}
+	for _, w := range p.wants {
+		s.settle(p, w)
+	}
+	// Of the look itself only what it worked out of git is of use.
+	s.whole = &pass{Cluster: p.Cluster, link: p.link, parents: p.parents, asked: p.asked, wants: p.wants, crds: p.crds, services: p.services, webhooks: p.webhooks}
+	return s
+}
