@@ -72,9 +72,9 @@ type Cluster struct {
 	declines map[key]bool
 	// strays are inventory entries that were looked at and found not to be ours any more.
 	strays map[gitops.Ref]bool
-	// still is what the next look may rest on, and moved is what was told of, or written, since the last one.
+	// still is what the next look may rest on, and moved is what was told of, or written, since the last one, with its set.
 	still *still
-	moved map[key]bool
+	moved map[key]string
 	// idle are the members of sets whose overlays git has nothing in, as of the last look; a set goes with its last member.
 	idle map[string]map[key]bool
 }
@@ -106,7 +106,7 @@ func (c *Cluster) reset() {
 	c.memo, c.troubles = newMemo(), &troubles{all: map[types.UID]saying{}}
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
-	c.still, c.moved = nil, map[key]bool{}
+	c.still, c.moved = nil, map[key]string{}
 	c.passing, c.declines = map[key]bool{}, map[key]bool{}
 	c.strays, c.idle = map[gitops.Ref]bool{}, map[string]map[key]bool{}
 }

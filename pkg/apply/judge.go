@@ -355,7 +355,7 @@ func (c *Cluster) settlePass(p *pass) {
 		plan(w.item.From.Overlay, k)
 	}
 	for k, seen := range p.live {
-		if set, ok := p.parents[seen.Labels[partOf]]; ok {
+		if set, ok := p.parents[seen.set]; ok {
 			plan(set.overlay, k)
 			if members := c.idle[set.overlay]; members != nil {
 				members[k] = true

@@ -27,12 +27,24 @@ type entry struct {
 	decision decision
 }
 
-// calm is an object that was found ready and as git wants it, and what that was found of: answer.Spec, the set, the types, and
-// the state of the live object.
+// calm is an object that was found ready and as git wants it, and what that was found of: the content, the set, the types, and the state
+// of the live object.
 type calm struct {
-	answer       gitops.Observation
+	spec         gitops.Tree
 	set, types   string
 	uid, version string
+	overlay      string
+	// digest is of the content, once somebody came back to it.
+	digest gitops.Digest
+	// more is there for what has any of it.
+	more *remarks
+}
+
+// remarks are what few objects have: see gitops.Observation.
+type remarks struct {
+	skipped   []gitops.Skipped
+	overruled []string
+	finished  bool
 }
 
 func newMemo() *memo { return &memo{entries: map[key]entry{}, calm: map[key]calm{}} }
@@ -120,12 +132,16 @@ func (m *memo) settle(w want, live *unstructured.Unstructured, types string, o g
 		return
 	}
 	var digest gitops.Digest // of a new content it is computed when somebody comes back to it
-	if gitops.Identical(m.calm[w.key].answer.Spec, o.Spec) {
-		digest = m.calm[w.key].answer.Digest
+	if gitops.Identical(m.calm[w.key].spec, o.Spec) {
+		digest = m.calm[w.key].digest
 	}
-	m.calm[w.key] = calm{set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), answer: gitops.Observation{
-		Settled: true, Owned: true, Overlay: w.item.From.Overlay, Spec: o.Spec, Digest: digest, Skipped: o.Skipped, Overruled: o.Overruled, Finished: o.Finished,
-	}}
+	var more *remarks
+	if len(o.Skipped)+len(o.Overruled) > 0 || o.Finished {
+		more = &remarks{o.Skipped, o.Overruled, o.Finished}
+	}
+	m.calm[w.key] = calm{
+		spec: o.Spec, set: w.set, types: types, uid: string(live.GetUID()), version: live.GetResourceVersion(), overlay: w.item.From.Overlay, digest: digest, more: more,
+	}
 }
 
 // calmed reports whether an object was ready and as git wants it when it was last looked at.
@@ -141,14 +157,17 @@ func (m *memo) settled(w want, live *stored, types string) (gitops.Observation, 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.calm[w.key]
-	if !ok || live == nil || !gitops.Identical(r.answer.Spec, w.item.Spec) || r.set != w.set || r.types != types ||
-		r.uid != string(live.UID) || r.version != live.ResourceVersion {
+	if !ok || live == nil || !gitops.Identical(r.spec, w.item.Spec) || r.set != w.set || r.types != types ||
+		r.uid != live.uid || r.version != live.version {
 		return gitops.Observation{}, false
 	}
-	if r.answer.Digest == "" {
-		r.answer.Digest = gitops.DigestOf(r.answer.Spec)
+	if r.digest == "" {
+		r.digest = gitops.DigestOf(r.spec)
 		m.calm[w.key] = r
 	}
-	r.answer.From = w.item.From
-	return r.answer, true
+	o := gitops.Observation{Settled: true, Owned: true, Overlay: r.overlay, Spec: r.spec, Digest: r.digest, From: w.item.From}
+	if r.more != nil {
+		o.Skipped, o.Overruled, o.Finished = r.more.skipped, r.more.overruled, r.more.finished
+	}
+	return o, true
 }

@@ -99,7 +99,7 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 }
 
 // again looks at what moved since a look at everything, and at what was not settled then.
-func (p *pass) again(ctx context.Context, before *still, moved map[key]bool) {
+func (p *pass) again(ctx context.Context, before *still, moved map[key]string) {
 	wants := p.resume(before, moved)
 	p.decideAll(ctx, wants)
 	for _, w := range wants {
@@ -166,7 +166,7 @@ func (p *pass) readParents(ctx context.Context) error {
 		return fmt.Errorf("listing the sets in namespace %s: %w", p.Namespace, err)
 	}
 	for _, seen := range append(found, p.written()...) {
-		if seen.Namespace != p.Namespace || seen.Labels[setID] == "" {
+		if seen.key.Namespace != p.Namespace || seen.parent == "" {
 			continue
 		}
 		if seen = p.newest(seen.key, seen); seen == nil {
@@ -283,7 +283,7 @@ func (p *pass) list(ctx context.Context) {
 // overwrite adds what we wrote and no watch has told of yet.
 func (p *pass) overwrite() {
 	for _, seen := range p.written() {
-		if seen.Labels[partOf] != "" && p.live[seen.key] == nil && p.newest(seen.key, nil) != nil {
+		if seen.set != "" && p.live[seen.key] == nil && p.newest(seen.key, nil) != nil {
 			p.live[seen.key] = seen
 		}
 	}

@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"cmp"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -39,21 +41,27 @@ func (c *Cluster) keepStill(s *still) {
 	c.still = s
 }
 
-// stir notes that something was told of an object, or written to it: the next look includes it.
-func (c *Cluster) stir(k key) {
+// byUs stands for the set of an object that we wrote.
+const byUs = ""
+
+// stir notes that something was told of an object, and which set it is in or stands for: the next look includes it.
+func (c *Cluster) stir(seen *stored) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.moved[k] = true
+	c.moved[seen.key] = cmp.Or(seen.set, seen.parent)
 }
 
 // takeStill gives what the next look may rest on, and what moved since. A look that comes to no end leaves nothing to rest on.
-func (c *Cluster) takeStill() (*still, map[key]bool) {
+func (c *Cluster) takeStill() (*still, map[key]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before, moved := c.still, c.moved
-	c.still, c.moved = nil, map[key]bool{}
+	c.still, c.moved = nil, map[key]string{}
 	for k := range c.fresh {
-		moved[k] = true // it is believed for a time only, which passes without a word
+		moved[k] = byUs // it is believed for a time only, which passes without a word
+	}
+	if len(c.fresh) == 0 {
+		c.fresh = map[key]fresh{} // a map stays as large as it was
 	}
 	return before, moved
 }
@@ -64,7 +72,7 @@ func (s *still) wants(items []gitops.Item) bool {
 }
 
 // holds reports whether a look may rest on this one.
-func (s *still) holds(p *pass, moved map[key]bool) bool {
+func (s *still) holds(p *pass, moved map[key]string) bool {
 	if s.whole.link != p.link || s.served != p.link.catalog.generation() || !p.watch.open(s.parents) {
 		return false
 	}
@@ -73,9 +81,14 @@ func (s *still) holds(p *pass, moved map[key]bool) bool {
 			return false
 		}
 	}
-	for k := range moved {
-		if _, wanted := s.whole.wants[k]; !wanted {
+	for k, set := range moved {
+		_, wanted := s.whole.wants[k]
+		switch {
+		case wanted:
+		case set == byUs || s.whole.known(set):
 			return false
+		default:
+			delete(moved, k) // of another tool's set
 		}
 	}
 	return s.booked(p.inv)
@@ -108,12 +121,12 @@ func (s *still) booked(inv gitops.Inventory) bool {
 }
 
 // resume makes a look one at what moved, or was not settled, and gives that.
-func (p *pass) resume(s *still, moved map[key]bool) []want {
+func (p *pass) resume(s *still, moved map[key]string) []want {
 	w := s.whole
 	p.before = s
 	p.parents, p.asked, p.wants, p.crds, p.services, p.webhooks = w.parents, w.asked, w.wants, w.crds, w.services, w.webhooks
 	for _, k := range s.open {
-		moved[k] = true
+		moved[k] = byUs
 	}
 	out := make([]want, 0, len(moved))
 	for k := range moved {
@@ -167,8 +180,8 @@ func (p *pass) leave(items []gitops.Item, kinds []schema.GroupVersionKind, serve
 			return nil
 		}
 	}
-	for k := range p.live {
-		if _, wanted := p.wants[k]; !wanted {
+	for k, seen := range p.live {
+		if _, wanted := p.wants[k]; !wanted && p.known(seen.set) {
 			return nil
 		}
 	}

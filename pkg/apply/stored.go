@@ -6,35 +6,35 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
 // stored is a live object as it is kept between passes: at hand what every pass asks of every object, the rest as JSON, which
 // takes a tenth of the memory of the maps that it decodes to. It is shared and never changed.
 type stored struct {
-	// ObjectMeta holds name, namespace, uid, resourceVersion, deletionTimestamp and our own labels; the rest is in the object.
-	metav1.ObjectMeta
-	key  key
-	body []byte
+	key          key
+	uid, version string
+	// set is the set that its label says it is in, parent the one that it is the parent of.
+	set, parent string
+	body        []byte
 	// object is there instead of body for what is looked at once.
 	object *unstructured.Unstructured
 }
 
 // reference keeps an object as it is, for one look.
 func reference(u *unstructured.Unstructured) *stored {
-	s := &stored{key: keyOf(u), object: u, ObjectMeta: metav1.ObjectMeta{
-		Name: u.GetName(), Namespace: u.GetNamespace(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion(), DeletionTimestamp: u.GetDeletionTimestamp(),
-	}}
-	labels := u.GetLabels()
-	for _, ours := range []string{partOf, setID} {
-		if id, ok := labels[ours]; ok {
-			if s.Labels == nil {
-				s.Labels = map[string]string{}
-			}
-			s.Labels[ours] = id
-		}
-	}
-	return s
+	labels := gitops.TreeAt(u.Object, "metadata", "labels")
+	set, _ := labels[partOf].(string)
+	parent, _ := labels[setID].(string)
+	return &stored{key: keyOf(u), object: u, uid: string(u.GetUID()), version: u.GetResourceVersion(), set: set, parent: parent}
+}
+
+// GetObjectMeta implements metav1.ObjectMetaAccessor: informers ask for names and versions.
+func (s *stored) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Name: s.key.Name, Namespace: s.key.Namespace, UID: types.UID(s.uid), ResourceVersion: s.version}
 }
 
 // pack keeps an object for long.

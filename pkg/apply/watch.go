@@ -237,7 +237,7 @@ func (w *watcher) moved(before, after any) {
 	}
 	was, ok := before.(*stored)
 	now, ok2 := after.(*stored)
-	if ok && ok2 && (was.ResourceVersion == now.ResourceVersion || w.home.alike(was.whole(), now.whole())) {
+	if ok && ok2 && (was.version == now.version || w.home.alike(was.whole(), now.whole())) {
 		return
 	}
 	w.home.nudged()
@@ -249,7 +249,7 @@ func (w *watcher) told(event any) {
 		event = unknown.Obj
 	}
 	if seen, ok := event.(*stored); ok {
-		w.home.stir(seen.key)
+		w.home.stir(seen)
 	}
 }
 
@@ -306,7 +306,7 @@ func (c *Cluster) caughtUp(event any) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f, ok := c.fresh[seen.key]
-	return ok && f.object.ResourceVersion == seen.ResourceVersion
+	return ok && f.object.version == seen.version
 }
 
 // gone notes that a watch told of a deletion: our write before it is not believed any more.
@@ -345,7 +345,7 @@ func (c *Cluster) newest(k key, seen *stored) *stored {
 	switch {
 	case !ok:
 		return seen
-	case seen != nil && seen.UID == f.object.UID && seen.ResourceVersion == f.object.ResourceVersion:
+	case seen != nil && seen.uid == f.object.uid && seen.version == f.object.version:
 		delete(c.fresh, k) // the watch has caught up; this one needs no decoding
 	case seen != nil && !older(seen, f.object), c.Now().Sub(f.at) > freshness:
 		delete(c.fresh, k)
@@ -356,7 +356,7 @@ func (c *Cluster) newest(k key, seen *stored) *stored {
 
 // older compares resourceVersions, which are ordered within a resource (KEP-5504).
 func older(a, b *stored) bool {
-	order, err := resourceversion.CompareResourceVersion(a.ResourceVersion, b.ResourceVersion)
+	order, err := resourceversion.CompareResourceVersion(a.version, b.version)
 	return err == nil && order < 0
 }
 
@@ -365,12 +365,19 @@ func (c *Cluster) remember(k key, u *unstructured.Unstructured) {
 	if !c.Watch {
 		return
 	}
+	var wrote *stored
+	if u != nil {
+		var err error
+		if wrote, err = pack(u); err != nil { // what was decoded is not encoded again, but it does for now
+			wrote = reference(u)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.fresh, k)
-	c.moved[k] = true
-	if u != nil {
-		c.fresh[k] = fresh{reference(u), c.Now()}
+	c.moved[k] = byUs
+	if wrote != nil {
+		c.fresh[k] = fresh{wrote, c.Now()}
 	}
 }
 

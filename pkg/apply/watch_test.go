@@ -313,24 +313,24 @@ func TestOwnWritesAreBelievedUntilTheWatchKnows(t *testing.T) {
 	seen := func(version string) *stored { return reference(object(version)) }
 	k := keyOf(object("1"))
 	c.remember(k, object("20"))
-	if got := c.newest(k, seen("9")); got.GetResourceVersion() != "20" {
-		t.Errorf("an old cache wins over our write: %s", got.GetResourceVersion())
+	if got := c.newest(k, seen("9")); got.version != "20" {
+		t.Errorf("an old cache wins over our write: %s", got.version)
 	}
 	if !c.caughtUp(seen("20")) {
 		t.Error("our own write is not recognised")
 	}
-	if got := c.newest(k, seen("9")); got.GetResourceVersion() != "20" {
-		t.Errorf("a look that read the cache just before the event falls back behind our write: %s", got.GetResourceVersion())
+	if got := c.newest(k, seen("9")); got.version != "20" {
+		t.Errorf("a look that read the cache just before the event falls back behind our write: %s", got.version)
 	}
 	c.gone(seen("21"))
 	if got := c.newest(k, nil); got != nil {
 		t.Error("our write outlives a deletion that the watch told of")
 	}
 	c.remember(k, object("30"))
-	if c.caughtUp(seen("29")) || c.newest(k, seen("29")).GetResourceVersion() != "30" {
+	if c.caughtUp(seen("29")) || c.newest(k, seen("29")).version != "30" {
 		t.Error("an event from before our write counts")
 	}
-	if c.caughtUp(seen("31")) || c.newest(k, seen("31")).GetResourceVersion() != "31" {
+	if c.caughtUp(seen("31")) || c.newest(k, seen("31")).version != "31" {
 		t.Error("somebody's later write is taken for ours")
 	}
 	c.remember(k, object("40"))

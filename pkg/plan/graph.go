@@ -28,7 +28,7 @@ type graph struct {
 
 func newGraph(in Input, p *Plan) *graph {
 	g := &graph{
-		gone: map[gitops.Ref]gitops.Tree{},
+		gone:    map[gitops.Ref]gitops.Tree{},
 		changes: map[gitops.Ref]*Change{}, edges: map[gitops.Ref]map[gitops.Ref]string{}, expanded: map[gitops.Ref]bool{},
 		roles: map[string][]gitops.Ref{},
 	}
