@@ -24,8 +24,13 @@ type locator struct {
 	cluster gitops.Cluster
 	results []*rendered
 
-	mu       sync.Mutex
-	items    map[gitops.Ref]gitops.Item
+	// all is what was rendered, with the names that the API server will have for it.
+	all []gitops.Item
+
+	mu sync.Mutex
+	// items index all, once more than few were asked for.
+	items    map[gitops.Ref]*gitops.Item
+	asked    int
 	builders map[string]*builder
 	texts    map[string]*resourceText
 }
@@ -35,11 +40,8 @@ type locator struct {
 func (l *locator) fields(ref gitops.Ref) map[string]gitops.Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.items == nil {
-		l.index()
-	}
-	item, ok := l.items[ref]
-	if !ok {
+	item := l.item(ref)
+	if item == nil {
 		return nil
 	}
 	b := l.builder(item.From.Overlay)
@@ -47,22 +49,27 @@ func (l *locator) fields(ref gitops.Ref) map[string]gitops.Position {
 		return nil
 	}
 	m := &marker{spec: item.Spec, out: map[string]gitops.Position{}}
-	b.written(m, item, l.text(b.view, item.From.File))
+	b.written(m, *item, l.text(b.view, item.From.File))
 	b.mark(m, item.From)
 	return m.out
 }
 
-// index finds items by the names that the API server will have for them.
-func (l *locator) index() {
-	var all []gitops.Item
-	for _, result := range l.results {
-		all = append(all, result.items...)
+// item finds an item; nil when there is none. To find the one that drifted costs less than an index of all.
+func (l *locator) item(ref gitops.Ref) *gitops.Item {
+	const few = 8
+	if l.asked++; l.asked <= few {
+		if i := slices.IndexFunc(l.all, func(item gitops.Item) bool { return item.Ref == ref }); i >= 0 {
+			return &l.all[i]
+		}
+		return nil
 	}
-	scope(all)
-	l.items = make(map[gitops.Ref]gitops.Item, len(all))
-	for _, item := range all {
-		l.items[item.Ref] = item
+	if l.items == nil {
+		l.items = make(map[gitops.Ref]*gitops.Item, len(l.all))
+		for i := range l.all {
+			l.items[l.all[i].Ref] = &l.all[i]
+		}
 	}
+	return l.items[ref]
 }
 
 // builder surveys an overlay once; nil when that fails, though it was rendered.

@@ -107,7 +107,6 @@ func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Clust
 		return gitops.Desired{}, gitops.Errorf(gitops.Interrupted, "rendering %s: %w", c.Folder, err)
 	}
 	r.forget(c)
-	l := &locator{files: s.Files, cluster: c, results: results, builders: map[string]*builder{}, texts: map[string]*resourceText{}}
 	r.mu.Lock()
 	whole, known := r.assembled[c.Folder]
 	r.mu.Unlock()
@@ -118,6 +117,7 @@ func (r *Renderer) Render(ctx context.Context, s gitops.Snapshot, c gitops.Clust
 		r.mu.Unlock()
 	}
 	desired := whole.desired
+	l := &locator{files: s.Files, cluster: c, results: results, all: desired.Items, builders: map[string]*builder{}, texts: map[string]*resourceText{}}
 	desired.Revision, desired.Fields = s.Revision, l.fields
 	return desired, nil
 }
