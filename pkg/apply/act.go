@@ -62,7 +62,7 @@ func (c *Cluster) wanted(ctx context.Context, l *link, ch plan.Change) (want, *g
 	default:
 		return want{}, gitops.Errorf(gitops.KindMissing, "the API server does not serve %s of %s", gvk.Kind, gvk.GroupVersion())
 	}
-	w := want{ref: ch.Ref, item: gitops.Item{Ref: ch.Ref, Spec: ch.Spec, From: ch.From}, kind: k, key: key{gvk.GroupKind(), "", ch.Ref.Name}, hidden: len(ch.Secrets) > 0}
+	w := want{item: gitops.Item{Ref: ch.Ref, Spec: ch.Spec, From: ch.From}, kind: k, key: key{gvk.GroupKind(), "", ch.Ref.Name}, hidden: len(ch.Secrets) > 0}
 	if k.Namespaced {
 		w.key.Namespace = ch.Ref.Namespace
 	}
@@ -100,7 +100,7 @@ func (c *Cluster) put(ctx context.Context, l *link, ch plan.Change) *gitops.Erro
 	}
 	d := decision{send: w.payload}
 	if live != nil {
-		p := &pass{Cluster: c, link: l, wants: map[key]want{w.key: w}}
+		p := &pass{Cluster: c, link: l, wants: map[key]*want{w.key: &w}}
 		if d, live = c.decide(ctx, p, w, live); d.err != nil {
 			return d.err
 		}

@@ -211,7 +211,7 @@ func (c *Cluster) rule(err error, w want, managed []manager, adopting bool) *rul
 				continue
 			}
 			found = true
-			text, ruling := pathText(path), rulingOf(c.rules, w.ref, m, path)
+			text, ruling := pathText(path), rulingOf(c.rules, w.item.Ref, m, path)
 			switch {
 			case ruling.Ruling == plan.RulingTake:
 			case ruling.Ruling == plan.RulingLeave && (ruling.policy || !adopting || !keeps(m)):

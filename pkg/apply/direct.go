@@ -50,7 +50,7 @@ func (p *pass) direct(ctx context.Context, open []want) {
 // plain reports whether nothing is known that would make the server refuse to create an object now and take it later.
 func (p *pass) plain(w want) bool {
 	_, defined := p.crds[w.kind.GroupKind()]
-	return !p.inv[w.ref].Finished && !defined && w.kind.Listable && w.key.GroupKind != namespaceKind() && w.key.Kind != "Pod" &&
+	return !p.inv[w.item.Ref].Finished && !defined && w.kind.Listable && w.key.GroupKind != namespaceKind() && w.key.Kind != "Pod" &&
 		!p.coming[w.key.Namespace] && p.blind[w.key.GroupKind] == nil && len(p.hooks(w)) == 0 && !p.declined(w.key)
 }
 

@@ -33,7 +33,7 @@ func (p *pass) stands(ctx context.Context, w want) (answered bool) {
 func (p *pass) survive(w want) {
 	if r := recover(); r != nil {
 		p.fail(w.item, gitops.Errorf(gitops.Internal, "panic while comparing: %T", r))
-		p.Log.Error("comparing", "ref", w.ref.String(), "stack", string(debug.Stack()))
+		p.Log.Error("comparing", "ref", w.item.Ref.String(), "stack", string(debug.Stack()))
 	}
 }
 
@@ -78,7 +78,7 @@ func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstruct
 		p.store(ctx, w, nil, decision{next: bare(w.payload, false)})
 		return nil, true
 	}
-	booked := p.inv[w.ref]
+	booked := p.inv[w.item.Ref]
 	finished := booked.Finished && booked.Spec == gitops.DigestOf(w.item.Spec)
 	var d decision
 	if !finished {
@@ -95,7 +95,7 @@ func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstruct
 		return found, false
 	case finished:
 		p.mu.Lock()
-		p.out[w.ref] = gitops.Observation{Finished: true, Overlay: booked.Overlay, From: w.item.From, Spec: w.item.Spec}
+		p.out[w.item.Ref] = gitops.Observation{Finished: true, Overlay: booked.Overlay, From: w.item.From, Spec: w.item.Spec}
 		p.mu.Unlock()
 	default:
 		p.store(ctx, w, nil, d)
@@ -108,7 +108,7 @@ func (p *pass) unseen(ctx context.Context, w want) (found *unstructured.Unstruct
 func (p *pass) settled(w want) bool {
 	o, ok := p.memo.settled(w, p.newest(w.key, p.live[w.key]), p.link.catalog.version(w.kind.GroupVersion()))
 	if ok {
-		p.out[w.ref] = o
+		p.out[w.item.Ref] = o
 	}
 	return ok
 }
@@ -127,11 +127,11 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 	}
 	if d.err != nil {
 		e := *d.err
-		o.Err = e.On(w.ref).At(w.item.From)
+		o.Err = e.On(w.item.Ref).At(w.item.From)
 	}
 	if live != nil {
 		o.Live = bare(live.Object, true)
-		o.Overlay, o.Owned = p.owner(w.ref, live)
+		o.Overlay, o.Owned = p.owner(w.item.Ref, live)
 		health := p.health(ctx, p.link, live)
 		if o.Finished = health.Finished; health.Status != gitops.Ready {
 			o.Progress = &health
@@ -141,7 +141,7 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 		}
 	}
 	p.mu.Lock()
-	p.out[w.ref] = o
+	p.out[w.item.Ref] = o
 	p.mu.Unlock()
 	p.memo.settle(w, live, p.link.catalog.version(w.kind.GroupVersion()), o)
 	if d.promise != nil && !d.predicted {
@@ -283,7 +283,7 @@ func (p *pass) named(w want, status metav1.Status) (gitops.Ref, bool) {
 	}
 	account := key{schema.GroupKind{Kind: "ServiceAccount"}, w.key.Namespace, gitops.StringAt(w.payload, "spec", "serviceAccountName")}
 	if other, wanted := p.wants[account]; wanted && w.key.Kind == "Pod" && !p.there(account) {
-		return other.ref, true
+		return other.item.Ref, true
 	}
 	details := status.Details
 	if status.Reason != metav1.StatusReasonNotFound || details == nil {
@@ -291,7 +291,7 @@ func (p *pass) named(w want, status metav1.Status) (gitops.Ref, bool) {
 	}
 	for k, other := range p.wants {
 		if other.kind.Resource == details.Kind && k.Name == details.Name && k.Group == details.Group && k != w.key {
-			return other.ref, true
+			return other.item.Ref, true
 		}
 	}
 	return gitops.Ref{}, false

@@ -14,7 +14,7 @@ func (c *Cluster) keeper(w want, live *unstructured.Unstructured, managed []mana
 		return ""
 	}
 	for _, m := range managed {
-		ruling := rulingOf(c.rules, w.ref, m, nil)
+		ruling := rulingOf(c.rules, w.item.Ref, m, nil)
 		if keeps(m) && !m.ours(c.Manager) && !ruling.person && !ruling.policy && !m.fields.Intersection(desired).Leaves().Empty() {
 			return applier(m.Manager)
 		}

@@ -108,7 +108,7 @@ func slim(e entry, w want) entry {
 }
 
 // only forgets everything but what is wanted.
-func (m *memo) only(wants map[key]want) {
+func (m *memo) only(wants map[key]*want) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for k := range m.entries {

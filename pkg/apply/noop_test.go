@@ -51,8 +51,8 @@ func (h *history) want(spec gitops.Tree) want {
 		h.Fatalf("no kind %s", gvk)
 	}
 	w := want{kind: k, key: key{gvk.GroupKind(), h.l.id, h.name}, set: h.l.parentOf("apps").id()}
-	w.ref = w.key.ref()
-	w.item = gitops.Item{Ref: w.ref, Spec: spec, From: gitops.Origin{Overlay: "apps"}}
+	w.item.Ref = w.key.ref()
+	w.item = gitops.Item{Ref: w.item.Ref, Spec: spec, From: gitops.Origin{Overlay: "apps"}}
 	w.payload = payload(spec, k, h.l.id, h.l.parentOf("apps").id())
 	w.digest = gitops.DigestOf(w.payload)
 	return w
@@ -273,7 +273,7 @@ func edited(live *unstructured.Unstructured, d decision) []string {
 
 // settle applies what git says, and looks again: nothing may be left.
 func (h *history) settle(w want, sum *tally) {
-	err := h.l.Cluster.Apply(h.Context(), plan.Change{Ref: w.ref, Action: plan.Update, Spec: w.item.Spec, From: w.item.From, Approved: &gitops.Position{File: "x"}})
+	err := h.l.Cluster.Apply(h.Context(), plan.Change{Ref: w.item.Ref, Action: plan.Update, Spec: w.item.Spec, From: w.item.From, Approved: &gitops.Position{File: "x"}})
 	if err != nil {
 		switch gitops.AsError("", err).Reason {
 		case gitops.ApplyInvalid, gitops.Immutable:

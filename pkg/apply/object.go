@@ -28,7 +28,6 @@ func (k key) ref() gitops.Ref {
 
 // want is one desired object, made ready to be sent.
 type want struct {
-	ref  gitops.Ref
 	item gitops.Item
 	kind kind
 	key  key
@@ -37,6 +36,8 @@ type want struct {
 	// payload is what apply sends: the item's content and the label of its set. Like its digest, it is there once it is prepared.
 	payload gitops.Tree
 	digest  gitops.Digest
+	// written is the digest of the item's content, as the books have it, once somebody asked for it.
+	written gitops.Digest
 	// hidden says that it has, or had, values out of an encrypted file.
 	hidden bool
 }

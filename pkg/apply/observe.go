@@ -26,7 +26,7 @@ type pass struct {
 	// parents are ours, by set id; asked are the ids of all sets that git asks for.
 	parents map[string]parent
 	asked   map[string]bool
-	wants   map[key]want
+	wants   map[key]*want
 	// crds are the kinds that git defines; changing are those of them whose definition is not live as git says.
 	crds     map[schema.GroupKind]key
 	changing map[schema.GroupKind]bool
@@ -53,7 +53,7 @@ type pass struct {
 func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inventory) (gitops.Observed, error) {
 	before, moved := c.takeStill()
 	p := &pass{
-		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]want{}, crds: map[schema.GroupKind]key{}, services: map[schema.GroupVersion]key{},
+		Cluster: c, inv: inv, parents: map[string]parent{}, wants: map[key]*want{}, crds: map[schema.GroupKind]key{}, services: map[schema.GroupVersion]key{},
 		changing: map[schema.GroupKind]bool{}, asked: map[string]bool{}, coming: map[string]bool{}, live: map[key]*stored{}, absent: map[key]bool{}, blind: map[schema.GroupKind]*gitops.Error{}, out: gitops.Observed{},
 	}
 	var err error
@@ -91,7 +91,11 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 	p.survey(items)
 	p.accept(items)
 	p.list(ctx)
-	p.decideAll(ctx, slices.Collect(maps.Values(p.wants)))
+	wants := make([]want, 0, len(p.wants))
+	for _, w := range p.wants {
+		wants = append(wants, *w)
+	}
+	p.decideAll(ctx, wants)
 	p.leftovers(ctx)
 	c.settlePass(p)
 	c.keepStill(p.leave(d.Items, kinds, served))
@@ -219,7 +223,7 @@ func (p *pass) accept(items []gitops.Item) {
 				continue
 			}
 		}
-		w := want{ref: item.Ref, item: item, kind: k, key: key{gvk.GroupKind(), "", item.Ref.Name}}
+		w := want{item: item, kind: k, key: key{gvk.GroupKind(), "", item.Ref.Name}}
 		w.hidden = len(item.From.Secrets)+len(p.inv[item.Ref].Secrets) > 0
 		if k.Namespaced {
 			w.key.Namespace = item.Ref.Namespace
@@ -230,10 +234,10 @@ func (p *pass) accept(items []gitops.Item) {
 		}
 		w.set = sets[item.From.Overlay]
 		if other, twice := p.wants[w.key]; twice {
-			p.fail(item, gitops.Errorf(gitops.DuplicateObject, "the server knows it as the same object as %s of %s", other.ref.Label(), other.item.From.Position.String()))
+			p.fail(item, gitops.Errorf(gitops.DuplicateObject, "the server knows it as the same object as %s of %s", other.item.Ref.Label(), other.item.From.Position.String()))
 			continue
 		}
-		p.wants[w.key] = w
+		p.wants[w.key] = &w
 	}
 }
 
@@ -338,7 +342,7 @@ func (p *pass) queries() []query {
 func (p *pass) decideAll(ctx context.Context, wants []want) {
 	var first, rest []want
 	for _, w := range wants {
-		if w.ref.Kind == "CustomResourceDefinition" || w.key.GroupKind == namespaceKind() {
+		if w.item.Ref.Kind == "CustomResourceDefinition" || w.key.GroupKind == namespaceKind() {
 			first = append(first, w)
 		} else {
 			rest = append(rest, w)
@@ -346,13 +350,17 @@ func (p *pass) decideAll(ctx context.Context, wants []want) {
 	}
 	p.observeAll(ctx, first)
 	for gk, crd := range p.crds {
+		w, accepted := p.wants[crd]
+		if !accepted {
+			continue
+		}
 		// What was not looked at rests.
-		if o, looked := p.out[p.wants[crd].ref]; looked && (o.Live == nil || !same(o.Live, o.Next)) {
+		if o, looked := p.out[w.item.Ref]; looked && (o.Live == nil || !same(o.Live, o.Next)) {
 			p.changing[gk] = true
 		}
 	}
 	for _, w := range first {
-		o := p.out[w.ref]
+		o := p.out[w.item.Ref]
 		ends := o.Progress != nil && o.Progress.Status == gitops.Terminating
 		if w.key.GroupKind == namespaceKind() && o.Err == nil && (o.Live == nil || ends) {
 			p.coming[w.key.Name] = true

@@ -116,7 +116,7 @@ func (c *Cluster) managers(w want, live *unstructured.Unstructured) []manager {
 		}
 		taken := &fieldpath.Set{}
 		m.fields.Iterate(func(p fieldpath.Path) {
-			if rulingOf(c.rules, w.ref, m, p).person && !ignored(p) {
+			if rulingOf(c.rules, w.item.Ref, m, p).person && !ignored(p) {
 				taken.Insert(p.Copy())
 			}
 		})
@@ -127,7 +127,7 @@ func (c *Cluster) managers(w want, live *unstructured.Unstructured) []manager {
 
 // ignoring are the ignore rules that pick an object.
 func (c *Cluster) ignoring(w want) []plan.Ignore {
-	return slices.DeleteFunc(slices.Clone(c.Rules.Ignore), func(r plan.Ignore) bool { return !r.Selects(w.ref) })
+	return slices.DeleteFunc(slices.Clone(c.Rules.Ignore), func(r plan.Ignore) bool { return !r.Selects(w.item.Ref) })
 }
 
 // ignored tells which fields of an object are not git's to keep. The label of our set always is: without it the object would

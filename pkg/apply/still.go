@@ -23,15 +23,8 @@ type still struct {
 	queries map[schema.GroupKind]query
 	parents query
 	// resting are the settled things, open are the others.
-	resting map[gitops.Ref]bookedAs
+	resting map[gitops.Ref]*want
 	open    map[gitops.Ref]key
-}
-
-// bookedAs is an object at rest: where it is, and what the books must say of it. The digest is worked out when it is first asked for.
-type bookedAs struct {
-	key     key
-	spec    gitops.Digest
-	overlay string
 }
 
 // keepStill keeps what the next look may rest on.
@@ -101,18 +94,17 @@ func (s *still) booked(inv gitops.Inventory) bool {
 		if ref.Domain != gitops.K8s {
 			continue
 		}
-		r, rests := s.resting[ref]
+		w, rests := s.resting[ref]
 		if !rests {
 			if _, open := s.open[ref]; !open {
 				return false
 			}
 			continue
 		}
-		if r.spec == "" {
-			r.spec = gitops.DigestOf(s.whole.wants[r.key].item.Spec)
-			s.resting[ref] = r
+		if w.written == "" {
+			w.written = gitops.DigestOf(w.item.Spec)
 		}
-		if entry.Spec != r.spec || entry.Overlay != r.overlay || entry.Finished || len(entry.Secrets) > 0 {
+		if entry.Spec != w.written || entry.Overlay != w.item.From.Overlay || entry.Finished || len(entry.Secrets) > 0 {
 			return false
 		}
 		found++
@@ -130,8 +122,8 @@ func (p *pass) resume(s *still, moved map[key]string) []want {
 	}
 	out := make([]want, 0, len(moved))
 	for k := range moved {
-		one := p.wants[k]
-		one.hidden = len(one.item.From.Secrets)+len(p.inv[one.ref].Secrets) > 0
+		one := *p.wants[k]
+		one.hidden = len(one.item.From.Secrets)+len(p.inv[one.item.Ref].Secrets) > 0
 		out = append(out, one)
 		if seen, there := p.watch.one(s.queries[k.GroupKind], k); there {
 			p.live[k] = seen
@@ -146,13 +138,13 @@ func (p *pass) there(k key) bool {
 	if p.live[k] != nil || p.before == nil {
 		return p.live[k] != nil
 	}
-	_, rests := p.before.resting[p.wants[k].ref]
-	return rests
+	w, wanted := p.wants[k]
+	return wanted && p.before.resting[w.item.Ref] != nil
 }
 
 // rests reports whether what was just found of an object is settled, so that only news of it is a reason to look again.
 func (p *pass) rests(w want, s *still) bool {
-	o := p.out[w.ref]
+	o := p.out[w.item.Ref]
 	_, watched := s.queries[w.key.GroupKind]
 	return watched && !w.hidden && o.Err == nil && (o.Settled || o.Live != nil) && len(o.Overruled) == 0 && !o.Finished && p.memo.calmed(w.key)
 }
@@ -160,14 +152,12 @@ func (p *pass) rests(w want, s *still) bool {
 // settle sorts what was looked at into what rests and what does not.
 func (s *still) settle(p *pass, w want) {
 	if !p.rests(w, s) {
-		s.open[w.ref] = w.key
-		delete(s.resting, w.ref)
+		s.open[w.item.Ref] = w.key
+		delete(s.resting, w.item.Ref)
 		return
 	}
-	delete(s.open, w.ref)
-	if _, rested := s.resting[w.ref]; !rested {
-		s.resting[w.ref] = bookedAs{w.key, p.out[w.ref].Digest, w.item.From.Overlay}
-	}
+	delete(s.open, w.item.Ref)
+	s.resting[w.item.Ref] = s.whole.wants[w.key]
 }
 
 // leave gives what the next look may rest on, after one at everything; nil when there is none.
@@ -187,13 +177,13 @@ func (p *pass) leave(items []gitops.Item, kinds []schema.GroupVersionKind, serve
 	}
 	s := &still{
 		whole: p, items: items, served: served, kinds: kinds, queries: map[schema.GroupKind]query{}, parents: p.parentsQuery(),
-		resting: make(map[gitops.Ref]bookedAs, len(p.wants)), open: map[gitops.Ref]key{},
+		resting: make(map[gitops.Ref]*want, len(p.wants)), open: map[gitops.Ref]key{},
 	}
 	for _, q := range p.queries() {
 		s.queries[q.kind.GroupKind()] = q
 	}
 	for _, w := range p.wants {
-		s.settle(p, w)
+		s.settle(p, *w)
 	}
 	// Of the look itself only what it worked out of git is of use.
 	s.whole = &pass{Cluster: p.Cluster, link: p.link, parents: p.parents, asked: p.asked, wants: p.wants, crds: p.crds, services: p.services, webhooks: p.webhooks}

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"unique"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -308,19 +309,27 @@ func treeOf(r *resource.Resource) (gitops.Tree, error) {
 	if err := decoder.Decode(&t); err != nil {
 		return nil, err
 	}
-	return numbers(t).(gitops.Tree), nil
+	return lean(t).(gitops.Tree), nil
 }
 
-// numbers makes whole numbers int64 and others float64, as Tree has them.
-func numbers(v any) any {
+// lean is a value as Tree has it, whole numbers as int64 and others as float64, made for being kept: objects are much alike, and so the
+// names of their fields and their short values are held once.
+func lean(v any) any {
 	switch v := v.(type) {
 	case gitops.Tree:
-		for k := range v {
-			v[k] = numbers(v[k])
+		out := make(gitops.Tree, len(v))
+		for k, inner := range v {
+			out[unique.Make(k).Value()] = lean(inner)
 		}
+		return out
 	case []any:
 		for i := range v {
-			v[i] = numbers(v[i])
+			v[i] = lean(v[i])
+		}
+	case string:
+		const short = 64
+		if len(v) <= short {
+			return unique.Make(v).Value()
 		}
 	case json.Number:
 		if i, err := v.Int64(); err == nil {
