@@ -19,6 +19,9 @@
 //   - What apply would do is the server's own answer to a dry run, except where something it needs does not exist yet; such
 //     answers are marked as predicted. Of many creations that are made at once, the apply itself is the answer (ADR 0009).
 //
+//   - With watches, a look rests on the one before: it is at what moved, unless anything else changed (ADR 0010). Deletions are found by
+//     looks at everything only.
+//
 //   - Errors hold no object bodies: what the server says is reduced to reasons, field paths and words that are not values.
 //
 //   - What is ignored, who wins a conflict and what ready means is decided in one place for what is shown and what is done.
