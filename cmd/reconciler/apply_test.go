@@ -111,7 +111,7 @@ func (s *shop) health(r gitops.Ref) gitops.Health {
 	switch {
 	case !s.live[r.Name]:
 		return gitops.Health{Status: gitops.Absent}
-	case r.Name == "worker" && !(s.live["queue"] && time.Since(s.since) > 30*time.Second):
+	case r.Name == "worker" && (!s.live["queue"] || time.Since(s.since) <= 30*time.Second):
 		return gitops.Health{Status: gitops.Progressing, Message: "no queue to work on"}
 	}
 	return gitops.Health{Status: gitops.Ready}

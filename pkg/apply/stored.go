@@ -57,23 +57,38 @@ func pack(u *unstructured.Unstructured) (*stored, error) {
 	return s, nil
 }
 
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, flate.BestSpeed)
-	if err != nil {
-		panic(err) // the level is one
-	}
-	return w
-}}
+// What deflates and inflates takes far more memory than an object: it is used again.
+//
+//nolint:gochecknoglobals // pools hold nothing that anybody could tell apart
+var deflaters, inflaters sync.Pool
 
 func deflate(body []byte) []byte {
 	var out bytes.Buffer
-	w, _ := deflaters.Get().(*flate.Writer)
+	w, pooled := deflaters.Get().(*flate.Writer)
+	if !pooled {
+		w, _ = flate.NewWriter(nil, flate.BestSpeed) // the level is one
+	}
 	defer deflaters.Put(w)
 	w.Reset(&out)
 	// Writing to memory does not fail.
 	_, _ = w.Write(body)
 	_ = w.Close()
 	return bytes.Clone(out.Bytes())
+}
+
+func inflate(body []byte) ([]byte, error) {
+	from := bytes.NewReader(body)
+	r, pooled := inflaters.Get().(io.Reader)
+	if !pooled {
+		r = flate.NewReader(from)
+	}
+	defer inflaters.Put(r)
+	if again, ok := r.(flate.Resetter); ok && pooled {
+		if err := again.Reset(from, nil); err != nil {
+			return nil, err
+		}
+	}
+	return io.ReadAll(r)
 }
 
 // whole is the object itself; nil for nil. What was packed can be decoded: it came from JSON.
@@ -85,7 +100,7 @@ func (s *stored) whole() *unstructured.Unstructured {
 		return s.object
 	}
 	u := &unstructured.Unstructured{}
-	body, err := io.ReadAll(flate.NewReader(bytes.NewReader(s.body)))
+	body, err := inflate(s.body)
 	if err == nil {
 		err = utiljson.Unmarshal(body, &u.Object)
 	}
