@@ -42,7 +42,7 @@ func (p *Plane) writeCredentials() error {
 		return err
 	}
 	server := pki.Leaf{CommonName: "kube-apiserver", Hosts: []string{
-		"127.0.0.1", "localhost", advertised, first, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+		"127.0.0.1", "localhost", p.spec.advertised(), first, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
 	}}
 	for _, one := range []struct {
 		authority *pki.Authority

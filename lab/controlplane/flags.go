@@ -28,7 +28,7 @@ func (p *Plane) apiserverArgs() ([]string, error) {
 	pki := func(name string) string { return s.file("pki", name) }
 	args := []string{
 		"--etcd-servers=" + etcdURL,
-		"--bind-address=127.0.0.1", "--advertise-address=" + advertised, "--secure-port=" + strconv.Itoa(p.port),
+		"--bind-address=127.0.0.1", "--advertise-address=" + s.advertised(), "--secure-port=" + strconv.Itoa(p.port),
 		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
 		"--client-ca-file=" + p.ca.CertFile,
 		"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
@@ -84,10 +84,6 @@ rules:
     userGroups: ["system:serviceaccounts"]
 `
 
-// advertised is the API server's address inside the cluster, the endpoint of the Service kubernetes. It may not be a loopback
-// address; where connections to it lead is decided by the lab's egress. TEST-NET-1 (RFC 5737) never is anybody's.
-const advertised = "192.0.2.1"
-
 func (p *Plane) controllerManagerArgs() []string {
 	config := p.spec.file("controller-manager.kubeconfig")
 	args := []string{
@@ -116,7 +112,7 @@ func (p *Plane) schedulerArgs() []string {
 func (p *Plane) kwokArgs() []string {
 	return []string{
 		"--kubeconfig=" + p.spec.file("kwok.kubeconfig"), "--config=" + p.spec.file("kwok.yaml"),
-		"--manage-all-nodes=true", "--node-lease-duration-seconds=40", "--cidr=100.64.0.0/10",
+		"--manage-all-nodes=true", "--node-lease-duration-seconds=40", "--cidr=" + p.spec.podCIDR(),
 	}
 }
 

@@ -86,6 +86,30 @@ func (s *Spec) complete() error {
 	return nil
 }
 
+// ipv6 says that Services and pods have IPv6 addresses, as they all have in a cluster of that family on EKS.
+func (s *Spec) ipv6() bool {
+	services, err := netip.ParsePrefix(s.ServiceCIDR)
+	return err == nil && services.Addr().Is6()
+}
+
+// advertised is the API server's address inside the cluster, the endpoint of the Service kubernetes. It may not be a loopback
+// address, and is of the Services' family; where connections to it lead is decided by the lab's egress. The networks for documentation
+// (RFC 5737, RFC 3849) never are anybody's.
+func (s *Spec) advertised() string {
+	if s.ipv6() {
+		return "2001:db8::1"
+	}
+	return "192.0.2.1"
+}
+
+// podCIDR is where pods' addresses come from.
+func (s *Spec) podCIDR() string {
+	if s.ipv6() {
+		return "2001:db8:64::/64"
+	}
+	return "100.64.0.0/10"
+}
+
 // addressIn is the n-th address of a network: 1 is the kubernetes Service, 10 is kube-dns.
 func addressIn(cidr string, n int) (string, error) {
 	prefix, err := netip.ParsePrefix(cidr)

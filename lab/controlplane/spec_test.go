@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,6 +21,28 @@ func TestAddressIn(t *testing.T) {
 	}
 	if _, err := addressIn("10.100.0.0", 1); err == nil {
 		t.Error("an address is no network")
+	}
+}
+
+// The API server refuses to advertise an address of another family than the Services', and pods behind Services are of it.
+func TestOneFamily(t *testing.T) {
+	t.Parallel()
+	for cidr, six := range map[string]bool{"": false, "172.20.0.0/16": false, "fd30:1c53:5f8a::/108": true} {
+		s := Spec{ServiceCIDR: cidr}
+		if err := s.complete(); err != nil {
+			t.Fatal(err)
+		}
+		pods, err := netip.ParsePrefix(s.podCIDR())
+		if err != nil {
+			t.Fatal(err)
+		}
+		advertised, err := netip.ParseAddr(s.advertised())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pods.Addr().Is6() != six || advertised.Is6() != six {
+			t.Errorf("with Services in %s pods are in %s, and the API server is at %s", s.ServiceCIDR, pods, advertised)
+		}
 	}
 }
 

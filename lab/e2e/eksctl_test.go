@@ -285,6 +285,24 @@ func upgrade(t *testing.T, p *programs) {
 func deleteCluster(t *testing.T, p *programs, file string) {
 	p.says(t, "all cluster resources were deleted", "delete", "cluster", "-f", file, "--wait", "--disable-nodegroup-eviction")
 	p.refused(t, "ResourceNotFoundException", "eks", "describe-cluster", "--name", p.cluster)
+	for what, left := range p.census(t) {
+		if len(left) != 0 {
+			t.Errorf("left are the %s %v", what, left)
+		}
+	}
+	eventually(t, "the lab to forget the control plane", func() bool {
+		status, err := p.lab.Status(t.Context())
+		return err == nil && len(status.Clusters) == 0
+	})
+	if left, err := os.ReadDir(filepath.Join(p.lab.Dir, "clusters")); err != nil || len(left) != 0 {
+		t.Errorf("folders left: %v %v", left, err)
+	}
+}
+
+// census lists what AWS has that somebody made, sorted.
+func (p *programs) census(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
 	for what, args := range map[string][]string{
 		"stacks":     {"cloudformation", "list-stacks", "--query", "StackSummaries[?StackStatus!='DELETE_COMPLETE'].StackName"},
 		"instances":  {"ec2", "describe-instances", "--filters", "Name=instance-state-name,Values=pending,running,stopping,shutting-down", "--query", "Reservations[].Instances[].InstanceId"},
@@ -297,15 +315,9 @@ func deleteCluster(t *testing.T, p *programs, file string) {
 		"roles":      {"iam", "list-roles", "--query", "Roles[?!starts_with(Path,'/aws-service-role/')].RoleName"},
 		"clusters":   {"eks", "list-clusters", "--query", "clusters"},
 	} {
-		if got := p.text(t, args...); len(got) != 0 {
-			t.Errorf("left are the %s %v", what, got)
+		if out[what] = p.text(t, args...); out[what] != nil {
+			slices.Sort(out[what])
 		}
 	}
-	eventually(t, "the lab to forget the control plane", func() bool {
-		status, err := p.lab.Status(t.Context())
-		return err == nil && len(status.Clusters) == 0
-	})
-	if left, err := os.ReadDir(filepath.Join(p.lab.Dir, "clusters")); err != nil || len(left) != 0 {
-		t.Errorf("folders left: %v %v", left, err)
-	}
+	return out
 }

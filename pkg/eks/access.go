@@ -33,9 +33,14 @@ const TokenLife = 45 * time.Second
 // is unknown whether there is one.
 var ErrNoCluster = errors.New("the cluster does not exist yet")
 
-// Access tells how to reach the cluster as of the last look.
+// Access tells how to reach the cluster as of the last look, or as of the one that is under way: it reads inside the cluster, too.
 func (c *Cloud) Access() (Access, error) {
 	cfg, w := c.known()
+	c.mu.Lock()
+	if c.arriving != nil {
+		w = c.arriving
+	}
+	c.mu.Unlock()
 	if cfg == nil || w == nil {
 		return Access{}, gitops.Errorf(gitops.Blocked, "what runs in the cluster was not looked at: AWS tells where its API server is, and AWS was not read")
 	}
@@ -51,6 +56,19 @@ func (c *Cloud) Access() (Access, error) {
 		return Access{}, gitops.Errorf(gitops.ObserveFailed, "reading the certificate authority of cluster %s: %w", cfg.Name, err)
 	}
 	return Access{Server: aws.ToString(cl.Endpoint), CA: ca, Token: func(ctx context.Context) (string, error) { return c.token(ctx, cfg.Name) }}, nil
+}
+
+// arrive says, until leave is called, how a sweep found the cluster.
+func (c *Cloud) arrive(w *world) (leave func()) {
+	found := *w
+	c.mu.Lock()
+	c.arriving = &found
+	c.mu.Unlock()
+	return func() {
+		c.mu.Lock()
+		c.arriving = nil
+		c.mu.Unlock()
+	}
 }
 
 // token is a presigned GetCallerIdentity with the cluster's name signed in, as aws-iam-authenticator defines it

@@ -213,7 +213,8 @@ func (c *Cloud) seeAddon(ctx context.Context, cfg *Config, w *world, name string
 			names = append(names, stack)
 		}
 	}
-	if a, ok := cfg.addon(name); ok && a.want.PodIdentityAssociations != nil {
+	a, wanted := cfg.addon(name)
+	if wanted && a.want.PodIdentityAssociations != nil {
 		for _, p := range *a.want.PodIdentityAssociations {
 			names = append(names, addonIdentityStack(cfg.Name, name, p.ServiceAccountName))
 		}
@@ -221,6 +222,11 @@ func (c *Cloud) seeAddon(ctx context.Context, cfg *Config, w *world, name string
 	slices.Sort(names)
 	if err := c.refreshStacks(ctx, cfg, w, slices.Compact(names)...); err != nil || w.Cluster == nil {
 		return err
+	}
+	if wanted {
+		if err := c.readLatest(ctx, w, a); err != nil {
+			return err
+		}
 	}
 	live, err := c.readAddon(ctx, cfg.Name, name)
 	if err != nil {

@@ -80,6 +80,8 @@ type Cloud struct {
 	// world is the last known state; stale says that it may not be served again.
 	world *world
 	stale bool
+	// arriving is what a sweep under way knows of the cluster itself.
+	arriving *world
 	// templates are stack templates by stack and version of it.
 	templates map[string]gitops.Tree
 	// offers are addon versions, by addon, wanted version and Kubernetes version.

@@ -99,6 +99,11 @@ func decode(t gitops.Tree) (*api.ClusterConfig, error) {
 // normalise does to a decoded file what `eksctl create cluster -f` does before its first call to AWS.
 func normalise(cfg *api.ClusterConfig) error {
 	return guarded(func() error {
+		// eksctl knows the version by then. Which one EKS would give is not known here; nothing that is checked depends on it.
+		if said := cfg.Metadata.Version; said == "" || said == "auto" || said == latest {
+			cfg.Metadata.Version = api.DefaultVersion
+			defer func() { cfg.Metadata.Version = said }()
+		}
 		if err := setVPCDefaults(cfg); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		into.Provider = from.Provider
 	case KindAddon:
 		copyKey(from.Addons, into.Addons, r.Name)
+		copyKey(from.Latest, into.Latest, r.Name)
 		maps.Copy(into.Lent, from.Lent)
 	case KindServiceAccount:
 		mergeAccount(r.Name, from, into)

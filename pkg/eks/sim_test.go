@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -48,7 +49,7 @@ func newRig(t *testing.T, body string) *rig {
 
 func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
-	o.World = simworld.Options{Region: "eu-west-1", Seed: 7}
+	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
 	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)
@@ -69,6 +70,7 @@ func (r *rig) git(body string) {
 // reboot is a new process.
 func (r *rig) reboot() {
 	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, AuthMap: r.kube, Preflight: r.kube, Now: r.Clock.Now, Teardown: r.teardown})
+	r.kube.access = r.cloud.Access
 }
 
 // config retries at once: the SDK closes a request's body when the answer is there, and on loopback the answer may be there
@@ -217,7 +219,8 @@ func (r *rig) run(p plan.Plan) {
 	}
 }
 
-// kube stands in for the cluster's API: a node is ready when its instance is there, and each node has pods to evict.
+// kube stands in for the cluster's API, as far as there is a way to it: a node is ready when its instance is there, and each node has pods
+// to evict.
 type kube struct {
 	mu sync.Mutex
 	// accounts are the annotations of service accounts, and labels their labels.
@@ -231,23 +234,34 @@ type kube struct {
 	// auth is the data of aws-auth.
 	auth map[string]string
 	down error
+	// access is how the way to the cluster is asked for before each call.
+	access func() (Access, error)
 	// kubelets are the versions of nodes by instance; asked counts the questions of upgrades.
 	kubelets map[string]string
 	asked    int
+}
+
+// trouble is why it does not answer.
+func (k *kube) trouble() error {
+	if k.down != nil || k.access == nil {
+		return k.down
+	}
+	_, err := k.access()
+	return err
 }
 
 func (k *kube) Kubelets(context.Context) (map[string]string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked++
-	return maps.Clone(k.kubelets), k.down
+	return maps.Clone(k.kubelets), k.trouble()
 }
 
 func (k *kube) Written(context.Context, []plan.Removal) ([]plan.Written, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked++
-	return nil, k.down
+	return nil, k.trouble()
 }
 
 func (k *kube) Load(_ context.Context, instances []string) (int, []string, error) {
@@ -258,13 +272,13 @@ func (k *kube) Load(_ context.Context, instances []string) (int, []string, error
 	if k.budget != "" {
 		budgets = []string{k.budget}
 	}
-	return k.perNode * len(instances), budgets, k.down
+	return k.perNode * len(instances), budgets, k.trouble()
 }
 
 func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return len(instances), k.down
+	return len(instances), k.trouble()
 }
 
 func (k *kube) DrainNodes(_ context.Context, instances []string) (int, string, error) {
@@ -281,7 +295,7 @@ func (k *kube) DrainNodes(_ context.Context, instances []string) (int, string, e
 		}
 		left += k.pods[i]
 	}
-	return left, k.budget, k.down
+	return left, k.budget, k.trouble()
 }
 
 func (k *kube) ReleaseNodes(_ context.Context, instances []string) error {
@@ -290,43 +304,43 @@ func (k *kube) ReleaseNodes(_ context.Context, instances []string) error {
 	for _, i := range instances {
 		delete(k.cordoned, i)
 	}
-	return k.down
+	return k.trouble()
 }
 
 func (k *kube) ServiceAccountMeta(_ context.Context, namespace, name string) (labels, annotations map[string]string, found bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	a, ok := k.accounts[namespace+"/"+name]
-	return maps.Clone(k.labels[namespace+"/"+name]), maps.Clone(a), ok, k.down
+	return maps.Clone(k.labels[namespace+"/"+name]), maps.Clone(a), ok, k.trouble()
 }
 
 func (k *kube) EnsureServiceAccount(_ context.Context, namespace, name string, labels, annotations map[string]string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.down == nil {
+	if k.trouble() == nil {
 		k.accounts[namespace+"/"+name], k.labels[namespace+"/"+name] = maps.Clone(annotations), maps.Clone(labels)
 	}
-	return k.down
+	return k.trouble()
 }
 
 func (k *kube) DeleteServiceAccount(_ context.Context, namespace, name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.accounts, namespace+"/"+name)
-	return k.down
+	return k.trouble()
 }
 
 func (k *kube) AuthMap(context.Context) (map[string]string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return maps.Clone(k.auth), k.down
+	return maps.Clone(k.auth), k.trouble()
 }
 
 func (k *kube) EditAuthMap(_ context.Context, edit func(map[string]string) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.down != nil {
-		return k.down
+	if err := k.trouble(); err != nil {
+		return err
 	}
 	data := map[string]string{}
 	maps.Copy(data, k.auth)

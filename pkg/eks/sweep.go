@@ -37,6 +37,7 @@ func (c *Cloud) sweep(ctx context.Context, cfg *Config) (*world, error) {
 	}
 	w.Cluster = cluster
 	c.forgetTemplates(w)
+	defer c.arrive(w)()
 	if err := c.readInside(ctx, cfg, w); err != nil {
 		return nil, err
 	}
@@ -128,10 +129,10 @@ func (c *Cloud) readAddons(ctx context.Context, cfg *Config, w *world) error {
 		return err
 	}
 	found := make([]*ekstypes.Addon, len(names))
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for i, name := range names {
-		g.Go(func() (err error) { found[i], err = c.readAddon(ctx, cfg.Name, name); return err })
+		g.Go(func() (err error) { found[i], err = c.readAddon(gctx, cfg.Name, name); return err })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -142,16 +143,23 @@ func (c *Cloud) readAddons(ctx context.Context, cfg *Config, w *world) error {
 		}
 	}
 	for _, a := range cfg.addons() {
-		if a.want.Version != latest || w.Cluster == nil {
-			continue
-		}
-		offer, err := c.offer(ctx, a.want.Name, latest, aws.ToString(w.Cluster.Version))
-		if err != nil {
+		if err := c.readLatest(ctx, w, a); err != nil {
 			return err
 		}
-		w.Latest[a.want.Name] = offer.version
 	}
 	return nil
+}
+
+// readLatest finds what "latest" stands for, where the file says so of an addon.
+func (c *Cloud) readLatest(ctx context.Context, w *world, a addon) error {
+	if a.want.Version != latest || w.Cluster == nil {
+		return nil
+	}
+	found, err := c.offer(ctx, a.want.Name, latest, aws.ToString(w.Cluster.Version))
+	if err == nil {
+		w.Latest[a.want.Name] = found.version
+	}
+	return err
 }
 
 func (c *Cloud) readAddon(ctx context.Context, cluster, name string) (*ekstypes.Addon, error) {

@@ -129,8 +129,15 @@ func FindMachineType(name string) (MachineType, bool) {
 }
 
 // Offered tells whether a type can be had in a zone. use1-az3 is the zone that AWS stopped extending: it has none of the
-// generations listed here (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html leaves it out as well).
-func Offered(_, zoneID string) bool { return zoneID != "use1-az3" }
+// generations listed here (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html leaves it out as well). Local zones have few:
+// in Los Angeles of those here T3, C5, M5, R5 and G4dn (https://aws.amazon.com/about-aws/global-infrastructure/localzones/features/).
+func Offered(name, zoneID string) bool {
+	if strings.Contains(zoneID, "-lax1-") {
+		family, _, _ := strings.Cut(name, ".")
+		return slices.Contains([]string{"t3", "c5", "m5", "r5", "g4dn"}, family)
+	}
+	return zoneID != "use1-az3"
+}
 
 // InstanceTypeInfo is an instance type as the API shows it.
 type InstanceTypeInfo struct {

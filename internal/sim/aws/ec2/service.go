@@ -45,6 +45,7 @@ type state struct {
 	Endpoints       map[string]*VpcEndpoint
 	TransitLinks    map[string]*TransitGatewayVpcAttachment
 	PlacementGroups map[string]*PlacementGroup
+	ZoneGroups      map[string]bool // groups of local zones that the account has opted in to
 	Propagations    map[string]*propagation
 	Tags            map[string]map[string]string // by resource id
 	Tokens          map[string]string            // client token -> id of what it made
@@ -101,6 +102,7 @@ func (s *Service) fill() {
 	ensure(&st.Endpoints)
 	ensure(&st.TransitLinks)
 	ensure(&st.PlacementGroups)
+	ensure(&st.ZoneGroups)
 	ensure(&st.Propagations)
 	ensure(&st.Tags)
 	ensure(&st.Tokens)

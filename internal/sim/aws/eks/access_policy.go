@@ -48,7 +48,9 @@ func (s *Service) associateAccessPolicy(_ context.Context, _ wire.Caller, in *As
 	return &AssociateAccessPolicyOutput{ClusterName: in.ClusterName, PrincipalARN: in.PrincipalARN, AssociatedAccessPolicy: &p}, nil
 }
 
-var scopeNamespace = regexp.MustCompile(`^\*?[a-z0-9]([-a-z0-9]*[a-z0-9])?\*?$`)
+// scopeNamespace is the name of a namespace, or one with wildcards such as dev-*
+// (https://docs.aws.amazon.com/eks/latest/userguide/access-policies.html).
+var scopeNamespace = regexp.MustCompile(`^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$`)
 
 func checkScope(on subject, in *AccessScope) error {
 	if in == nil || in.Type == "" {

@@ -118,18 +118,20 @@ func TestAssociateAccessPolicyScopes(t *testing.T) {
 		{in(role, clusterAdmin+"X", "cluster"), "ResourceNotFoundException"},
 		{in(role, viewer, "namespace"), "InvalidParameterException"},
 		{in(role, viewer, "cluster", "default"), "InvalidParameterException"},
+		{in(role, viewer, "namespace", "-dev"), "InvalidParameterException"},
+		{in(role, viewer, "namespace", "dev_*"), "InvalidParameterException"},
 		{in(node, viewer, "cluster"), "InvalidRequestException"},
 	} {
 		_, err := a.api.AssociateAccessPolicy(t.Context(), c.in)
 		refused(t, err, c.code, "")
 	}
-	for _, namespaces := range [][]string{{"a"}, {"a", "b*"}} { // the second time changes the scope
+	for _, namespaces := range [][]string{{"a"}, {"a", "b*", "dev-*"}} { // the second time changes the scope
 		_, err := a.api.AssociateAccessPolicy(t.Context(), in(role, viewer, "namespace", namespaces...))
 		must(t, err)
 	}
 	out, err := a.api.ListAssociatedAccessPolicies(t.Context(), &awseks.ListAssociatedAccessPoliciesInput{ClusterName: sdk.String("c1"), PrincipalArn: &role})
 	must(t, err)
-	if got := out.AssociatedAccessPolicies; len(got) != 1 || !slices.Equal(got[0].AccessScope.Namespaces, []string{"a", "b*"}) {
+	if got := out.AssociatedAccessPolicies; len(got) != 1 || !slices.Equal(got[0].AccessScope.Namespaces, []string{"a", "b*", "dev-*"}) {
 		t.Errorf("policies are %+v", got)
 	}
 	list, err := a.api.ListAccessEntries(t.Context(), &awseks.ListAccessEntriesInput{ClusterName: sdk.String("c1"), AssociatedPolicyArn: sdk.String(viewer)})

@@ -204,6 +204,8 @@ func TestTemplates(t *testing.T) {
 		"right":     {`{"Type":"AWS::EC2::Subnet","Properties":{"VpcId":{"Ref":"V"},"Tags":[{"Key":"a","Value":{"Fn::Sub":"b"}}]}}`, ""},
 		"unknown":   {`{"Type":"AWS::EC2::Subnet","Properties":{"VpcId":"v","Cidr":"x"}}`, "has no property Cidr"},
 		"inside":    {`{"Type":"AWS::EC2::Subnet","Properties":{"VpcId":"v","Tags":[{"Key":"a","Worth":"b"}]}}`, "has no property Worth"},
+		"newer":     {`{"Type":"AWS::EKS::Nodegroup","Properties":{"ClusterName":"c","NodeRole":"r","Subnets":[],"NodeRepairConfig":{"MaxUnhealthyNodeThresholdCount":1}}}`, ""},
+		"no newer":  {`{"Type":"AWS::EKS::Nodegroup","Properties":{"ClusterName":"c","NodeRole":"r","Subnets":[],"NodeRepairConfig":{"Enable":true}}}`, "has no property Enable"},
 		"missing":   {`{"Type":"AWS::EC2::Subnet","Properties":{}}`, "lacks the required property VpcId"},
 		"read-only": {`{"Type":"AWS::EC2::Subnet","Properties":{"VpcId":"v","SubnetId":"s"}}`, "read-only property SubnetId"},
 		"pattern":   {`{"Type":"AWS::EKS::Cluster","Properties":{"Name":"-","RoleArn":"r","ResourcesVpcConfig":{"SubnetIds":[]}}}`, "does not match"},

@@ -54,8 +54,15 @@ func names(pointers []string) []string {
 	return out
 }
 
-// newer are properties that the service models have and the older registry schemas do not have yet.
-func newer() []string { return []string{"AWS::EKS::PodIdentityAssociation/Policy"} }
+// newer are properties that the service models and CloudFormation's template reference have and the older registry schemas do not have yet.
+func newer() []string {
+	const repair = "AWS::EKS::Nodegroup/NodeRepairConfig/" // .../TemplateReference/aws-properties-eks-nodegroup-noderepairconfig.html
+	return []string{
+		"AWS::EKS::PodIdentityAssociation/Policy",
+		repair + "MaxUnhealthyNodeThresholdCount", repair + "MaxUnhealthyNodeThresholdPercentage",
+		repair + "MaxParallelNodesRepairedCount", repair + "MaxParallelNodesRepairedPercentage", repair + "NodeRepairConfigOverrides",
+	}
+}
 
 func (s schema) compare(d cloudformation.ResourceType) []string {
 	return slices.Concat(s.compareProperties(d), s.compareCreateOnly(d), s.compareAttributes(d))
