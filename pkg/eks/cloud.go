@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -80,8 +82,11 @@ type Cloud struct {
 	// world is the last known state; stale says that it may not be served again.
 	world *world
 	stale bool
-	// templates are stack templates by stack and version of it.
+	// stacks and templates are those of the last sweep, by stack and version of it.
+	stacks    map[string]cfntypes.Stack
 	templates map[string]gitops.Tree
+	// nodeEntries are the access entries for nodes of the last sweep, by principal.
+	nodeEntries map[string]*ekstypes.AccessEntry
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
 	// catalogs are the versions that EKS offers of an addon, by addon.
@@ -112,7 +117,7 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
-		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }
