@@ -25,7 +25,7 @@ import (
 func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
 	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
 		region := gitops.StringAt(c.Config.Spec, "metadata", "region")
-		cfg, err := awsConfig(ctx, region)
+		cfg, err := a.identities.in(ctx, region)
 		if err != nil {
 			return engine.Target{}, noAWS(c.Name, err)
 		}
@@ -45,6 +45,30 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: func() { unfollow(); objects.Close() },
 		}, nil
 	}
+}
+
+// identities are this process's identity in each region. Clusters of a region share it, and with it the connections and the credentials:
+// a hundred clusters are no reason to log in, or to connect to each service, a hundred times.
+type identities struct {
+	mu       sync.Mutex
+	byRegion map[string]aws.Config
+}
+
+func (i *identities) in(ctx context.Context, region string) (aws.Config, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if cfg, ok := i.byRegion[region]; ok {
+		return cfg, nil
+	}
+	cfg, err := awsConfig(ctx, region)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	if i.byRegion == nil {
+		i.byRegion = map[string]aws.Config{}
+	}
+	i.byRegion[region] = cfg
+	return cfg, nil
 }
 
 // awsConfig is this process's identity in a region; "" is the one that the environment names.
