@@ -61,6 +61,9 @@ type Options struct {
 	// Fresh is how long a sweep is good for: an Observe within it makes no call to AWS, unless git changed, or something
 	// was applied or was in flight. Zero means that every Observe sweeps.
 	Fresh time.Duration
+	// Turns bounds how many clusters that have it in common are swept at once, by its capacity: AWS counts the calls of an account, and a
+	// daemon with many clusters would begin with all of them. Nil is no bound.
+	Turns chan struct{}
 	// Teardown plans the end of everything that carries the cluster's tags, the cluster last.
 	Teardown bool
 	Log      *slog.Logger

@@ -44,6 +44,19 @@ func (c *Cloud) sweep(ctx context.Context, cfg *Config, anew bool) (*world, erro
 	return w, nil
 }
 
+// inTurn sweeps when it is this cluster's turn.
+func (c *Cloud) inTurn(ctx context.Context, cfg *Config, anew bool) (*world, error) {
+	if c.Turns != nil {
+		select {
+		case c.Turns <- struct{}{}:
+			defer func() { <-c.Turns }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return c.sweep(ctx, cfg, anew)
+}
+
 // identify asks once who the caller is; it does not change for a client.
 func (c *Cloud) identify(ctx context.Context, w *world) error {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package eks
 
 import (
+	"context"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
 // large is a cluster with six nodegroups and eight addons, of the kind that lab/e2e measures.
@@ -135,5 +138,28 @@ func TestSweepSeesEntries(t *testing.T) {
 		if n := r.calls()["eks:DescribeAccessEntry"]; n != before {
 			t.Errorf("%d entries were asked for when one was gone, want %d", n, before)
 		}
+	}
+}
+
+// TestSweepTakesTurns: a cluster is not looked at before its turn, and gives the turn back.
+func TestSweepTakesTurns(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, fleet)
+	r.cloud.Turns = make(chan struct{}, 1)
+	r.cloud.Turns <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.cloud.Observe(ctx, gitops.Desired{Cluster: "dev", Items: []gitops.Item{r.item}}, r.inv); err == nil {
+		t.Error("it is looked at out of turn")
+	}
+	if made := r.Requests(0); len(made) != 0 {
+		t.Errorf("AWS was asked %d times out of turn", len(made))
+	}
+	<-r.cloud.Turns
+	if p := r.plan(); p.Empty() || !p.Complete {
+		t.Errorf("in its turn it is not seen that all is to be made:\n%s", describe(nil, p))
+	}
+	if len(r.cloud.Turns) != 0 {
+		t.Error("the turn is not given back")
 	}
 }
