@@ -109,7 +109,8 @@ cores:
 .PHONY: bench
 bench: build lab peers ## benchmarks: beside other tools (BENCH_OUT=FILE.json, BENCH_FLAGS), of the packages, of the whole product
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
-	$(GO) -C lab test -run '^$$' -bench . -benchtime 5x -timeout 30m ./e2e
+	$(GO) -C lab test -run '^$$' -bench . -skip 'EKSMakespan|EKSFleet' -benchtime 5x -timeout 30m ./e2e
+	$(GO) -C lab test -run '^$$' -bench 'EKSMakespan|EKSFleet' -benchtime 1x -timeout 90m ./e2e
 
 # First, so that its file is there whatever the others come to.
 .PHONY: peers

@@ -36,6 +36,8 @@ type app struct {
 	// queues are the URLs of the queues that tell what others do in AWS, and feeds are what reads them.
 	queues []string
 	feeds  feeds
+	// identities are who this process is in AWS.
+	identities identities
 	// watching is true of the daemon: it keeps watches open, and a sweep of AWS is good for more than one pass.
 	watching bool
 	// previewing only shows plans: diff does.

@@ -25,7 +25,7 @@ import (
 func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Target, error) {
 	return func(ctx context.Context, c gitops.Cluster) (engine.Target, error) {
 		region := gitops.StringAt(c.Config.Spec, "metadata", "region")
-		cfg, err := awsConfig(ctx, region)
+		id, err := a.identities.in(ctx, region)
 		if err != nil {
 			return engine.Target{}, noAWS(c.Name, err)
 		}
@@ -33,7 +33,7 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		if len(problems) > 0 {
 			rules = plan.DefaultRules() // the engine holds every change and says why
 		}
-		cloud := eks.New(eks.Options{AWS: cfg, Now: a.now, Fresh: a.fresh(rules), Teardown: a.ending, Log: a.log()})
+		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: a.ending, Log: a.log()})
 		objects := apply.New(apply.Options{
 			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Now: a.now, Log: a.log(),
 			Access: access(cloud, a.now), Rules: rules,
@@ -45,6 +45,40 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 			Infra: cloud, Facts: cloud, Objects: objects, Redactor: k.redactor(c.Name), Close: func() { unfollow(); objects.Close() },
 		}, nil
 	}
+}
+
+// identities are this process's identity in each region. Clusters of a region share it, and with it the connections and the credentials:
+// a hundred clusters are no reason to log in, or to connect to each service, a hundred times.
+type identities struct {
+	mu       sync.Mutex
+	byRegion map[string]identity
+}
+
+// identity is who this process is in a region, and the turns that its clusters take.
+type identity struct {
+	config aws.Config
+	turns  chan struct{}
+}
+
+// atOnce is how many clusters of a region are looked at at once: at 20 ms a call, a hundred take a quarter of a minute, and the calls
+// stay below the rates that EC2 refills its buckets with.
+const atOnce = 2
+
+func (i *identities) in(ctx context.Context, region string) (identity, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if id, ok := i.byRegion[region]; ok {
+		return id, nil
+	}
+	cfg, err := awsConfig(ctx, region)
+	if err != nil {
+		return identity{}, err
+	}
+	if i.byRegion == nil {
+		i.byRegion = map[string]identity{}
+	}
+	i.byRegion[region] = identity{config: cfg, turns: make(chan struct{}, atOnce)}
+	return i.byRegion[region], nil
 }
 
 // awsConfig is this process's identity in a region; "" is the one that the environment names.

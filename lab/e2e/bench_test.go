@@ -204,9 +204,12 @@ func kubeRequests(tb testing.TB, c *story.Cluster) map[string]int {
 
 // awsRequest is a line of the simulated AWS's request log.
 type awsRequest struct {
-	Seq       int    `json:"seq"`
-	Service   string `json:"service"`
-	Operation string `json:"operation"`
+	Seq       int           `json:"seq"`
+	Time      time.Time     `json:"time"`
+	Took      time.Duration `json:"took"`
+	Service   string        `json:"service"`
+	Operation string        `json:"operation"`
+	Status    int           `json:"status"`
 }
 
 // awsRequests are the requests that the simulated AWS logged after the one numbered since. Its log is a ring; a window that

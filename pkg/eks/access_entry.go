@@ -78,7 +78,9 @@ func (c *Config) noEntries() *gitops.Error {
 }
 
 // readEntries reads the access entries of the cluster, those that EKS made for itself and for nodes among them.
-func (c *Cloud) readEntries(ctx context.Context, cfg *Config, w *world) error {
+// Of those for nodes, which EKS makes for each nodegroup, nothing but the type counts, which is fixed: they are asked for once, and with
+// anew each time.
+func (c *Cloud) readEntries(ctx context.Context, cfg *Config, w *world, anew bool) error {
 	if w.entriesOff() {
 		return nil
 	}
@@ -92,17 +94,49 @@ func (c *Cloud) readEntries(ctx context.Context, cfg *Config, w *world) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for i, principal := range principals {
+		if found[i] = c.nodeEntry(principal); found[i] != nil && !anew && !cfg.asksEntry(w, principal) {
+			continue
+		}
 		g.Go(func() (err error) { found[i], err = c.readEntry(ctx, cfg, w, principal); return err })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	c.keepNodeEntries(found)
 	for i, principal := range principals {
 		if found[i] != nil {
 			w.Entries[principal] = found[i]
 		}
 	}
 	return nil
+}
+
+// asksEntry says that all of an entry counts: git asks for it, a stack of the cluster made it, or all is asked for.
+func (c *Config) asksEntry(w *world, principal string) bool {
+	wanted, _ := c.entry(principal)
+	_, stacked := w.Stacks[entryStack(c.Name, principal)]
+	return wanted != nil || stacked || c.whole
+}
+
+// nodeEntry is an entry for nodes as of the last sweep; nil when it was none or was not there.
+func (c *Cloud) nodeEntry(principal string) *accessEntry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.nodeEntries[principal]; e != nil {
+		return &accessEntry{AccessEntry: e}
+	}
+	return nil
+}
+
+func (c *Cloud) keepNodeEntries(found []*accessEntry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.nodeEntries)
+	for _, e := range found {
+		if e != nil && aws.ToString(e.Type) != standardEntry {
+			c.nodeEntries[aws.ToString(e.PrincipalArn)] = e.AccessEntry
+		}
+	}
 }
 
 // readEntry gives nil when EKS says that there is no such entry.
@@ -115,8 +149,7 @@ func (c *Cloud) readEntry(ctx context.Context, cfg *Config, w *world, principal 
 		return nil, err
 	}
 	entry := &accessEntry{AccessEntry: out.AccessEntry}
-	_, stacked := w.Stacks[entryStack(cfg.Name, principal)]
-	if wanted, _ := cfg.entry(principal); wanted == nil && !stacked && !cfg.whole {
+	if !cfg.asksEntry(w, principal) {
 		return entry, nil
 	}
 	p := eks.NewListAssociatedAccessPoliciesPaginator(c.aws.eks, &eks.ListAssociatedAccessPoliciesInput{ClusterName: &cfg.Name, PrincipalArn: &principal})

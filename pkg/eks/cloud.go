@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -59,6 +61,9 @@ type Options struct {
 	// Fresh is how long a sweep is good for: an Observe within it makes no call to AWS, unless git changed, or something
 	// was applied or was in flight. Zero means that every Observe sweeps.
 	Fresh time.Duration
+	// Turns bounds how many clusters that have it in common are swept at once, by its capacity: AWS counts the calls of an account, and a
+	// daemon with many clusters would begin with all of them. Nil is no bound.
+	Turns chan struct{}
 	// Teardown plans the end of everything that carries the cluster's tags, the cluster last.
 	Teardown bool
 	Log      *slog.Logger
@@ -82,8 +87,11 @@ type Cloud struct {
 	stale bool
 	// arriving is what a sweep under way knows of the cluster itself.
 	arriving *world
-	// templates are stack templates by stack and version of it.
+	// stacks and templates are those of the last sweep, by stack and version of it.
+	stacks    map[string]cfntypes.Stack
 	templates map[string]gitops.Tree
+	// nodeEntries are the access entries for nodes of the last sweep, by principal.
+	nodeEntries map[string]*ekstypes.AccessEntry
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
 	// catalogs are the versions that EKS offers of an addon, by addon.
@@ -114,7 +122,7 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
-		templates: map[string]gitops.Tree{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }

@@ -71,7 +71,7 @@ func TestFargateLife(t *testing.T) {
 			r.teardown = true
 			r.reboot()
 			r.converge()
-			left, err := r.cloud.sweep(t.Context(), r.cloud.config)
+			left, err := r.cloud.sweep(t.Context(), r.cloud.config, true)
 			if err != nil {
 				t.Fatal(err)
 			}

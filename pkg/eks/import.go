@@ -42,7 +42,7 @@ func (c *Cloud) Import(ctx context.Context, name string) (Imported, error) {
 		return Imported{}, first(problems)
 	}
 	r := cfg.ref(KindCluster, name)
-	w, err := c.sweep(ctx, cfg)
+	w, err := c.sweep(ctx, cfg, true)
 	if err != nil {
 		return Imported{}, failure(gitops.ObserveFailed, r, err)
 	}

@@ -172,7 +172,7 @@ nodeGroups:
 	r.converge()
 	r.reboot()
 	cfg, _ := blank("dev", "eu-west-1")
-	w, err := r.cloud.sweep(t.Context(), cfg)
+	w, err := r.cloud.sweep(t.Context(), cfg, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func life(t *testing.T, r *rig) {
 	r.teardown = true
 	r.reboot()
 	r.converge()
-	left, err := r.cloud.sweep(t.Context(), r.cloud.config)
+	left, err := r.cloud.sweep(t.Context(), r.cloud.config, true)
 	if err != nil {
 		t.Fatal(err)
 	}

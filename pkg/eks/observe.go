@@ -125,7 +125,7 @@ func (c *Cloud) look(ctx context.Context, cfg *Config) (*world, error) {
 	if last != nil && !stale && c.now().Sub(last.At) < c.Fresh {
 		return last, nil
 	}
-	w, err := c.sweep(ctx, cfg)
+	w, err := c.inTurn(ctx, cfg, stale)
 	if err != nil {
 		c.touch()
 		return nil, err

@@ -21,8 +21,9 @@ import (
 // parallel bounds the calls of one sweep that are in flight at once; AWS throttles per account and region.
 const parallel = 8
 
-// sweep reads everything once. Any call that fails fails the sweep: a world with holes would make things look absent.
-func (c *Cloud) sweep(ctx context.Context, cfg *Config) (*world, error) {
+// sweep reads everything once; with anew even what cannot have changed by itself since the last one. Any call that fails fails the sweep: a
+// world with holes would make things look absent.
+func (c *Cloud) sweep(ctx context.Context, cfg *Config, anew bool) (*world, error) {
 	w := newWorld()
 	w.At = c.now()
 	if err := c.identify(ctx, w); err != nil {
@@ -31,17 +32,30 @@ func (c *Cloud) sweep(ctx context.Context, cfg *Config) (*world, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	var cluster *ekstypes.Cluster
 	g.Go(func() (err error) { cluster, err = c.readCluster(gctx, cfg.Name); return err })
-	g.Go(func() error { return c.readStacks(gctx, cfg, w) })
+	g.Go(func() error { return c.readStacks(gctx, cfg, w, anew) })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	w.Cluster = cluster
 	c.forgetTemplates(w)
 	defer c.arrive(w)()
-	if err := c.readInside(ctx, cfg, w); err != nil {
+	if err := c.readInside(ctx, cfg, w, anew); err != nil {
 		return nil, err
 	}
 	return w, nil
+}
+
+// inTurn sweeps when it is this cluster's turn.
+func (c *Cloud) inTurn(ctx context.Context, cfg *Config, anew bool) (*world, error) {
+	if c.Turns != nil {
+		select {
+		case c.Turns <- struct{}{}:
+			defer func() { <-c.Turns }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return c.sweep(ctx, cfg, anew)
 }
 
 // identify asks once who the caller is; it does not change for a client.
@@ -80,7 +94,7 @@ func (c *Cloud) readCluster(ctx context.Context, name string) (*ekstypes.Cluster
 }
 
 // readInside reads what a cluster has, when there is one, and what git's wishes need to know beyond that.
-func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
+func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	// Each part writes to its own copy, merged below: the maps of a world are not safe for concurrent use.
@@ -91,7 +105,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world) error {
 		g.Go(func() error { return c.readAddons(gctx, cfg, addons) })
 		g.Go(func() error { return c.readAssociations(gctx, cfg.Name, associations) })
 		g.Go(func() error { return c.readProvider(gctx, rest) })
-		g.Go(func() error { return c.readEntries(gctx, cfg, entries) })
+		g.Go(func() error { return c.readEntries(gctx, cfg, entries, anew) })
 		g.Go(func() error { return c.readProfiles(gctx, cfg.Name, profiles) })
 		g.Go(func() error { return c.readLogins(gctx, cfg.Name, logins) })
 		g.Go(func() error { return c.readRolePolicies(gctx, cfg, role) })

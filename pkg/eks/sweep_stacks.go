@@ -17,31 +17,74 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// readStacks finds every stack of the cluster: one listing for what git no longer names, and an exact question for each,
-// because a listing carries neither tags nor outputs. Names that git wants are asked for even when the listing lacks them.
-func (c *Cloud) readStacks(ctx context.Context, cfg *Config, w *world) error {
+// readStacks finds every stack of the cluster: one listing for what git no longer names, and an exact question for each that the
+// listing shows changed, because it carries neither tags nor outputs. Those change only with an update of the stack. Names that git
+// wants are asked for even when the listing lacks them. With anew all are asked for: where something was just done, no listing that is
+// behind is relied on.
+func (c *Cloud) readStacks(ctx context.Context, cfg *Config, w *world, anew bool) error {
 	p := cloudformation.NewListStacksPaginator(c.aws.cfn, &cloudformation.ListStacksInput{StackStatusFilter: liveStatuses()})
-	names, err := page(ctx, p.HasMorePages,
+	listed, err := page(ctx, p.HasMorePages,
 		func(ctx context.Context) (*cloudformation.ListStacksOutput, error) { return p.NextPage(ctx) },
-		func(o *cloudformation.ListStacksOutput) []string {
-			var out []string
-			for _, s := range o.StackSummaries {
-				if name := aws.ToString(s.StackName); strings.HasPrefix(name, stackPrefix(cfg.Name)) {
-					out = append(out, name)
-				}
-			}
-			return out
+		func(o *cloudformation.ListStacksOutput) []cfntypes.StackSummary {
+			return slices.DeleteFunc(o.StackSummaries, func(s cfntypes.StackSummary) bool {
+				return !strings.HasPrefix(aws.ToString(s.StackName), stackPrefix(cfg.Name))
+			})
 		})
 	if err != nil {
 		return err
 	}
-	names = append(names, cfg.stacks()...)
+	names := cfg.stacks()
+	var same []cfntypes.Stack
+	for _, s := range listed {
+		if known, ok := c.knownStack(s); ok && !anew {
+			same = append(same, known)
+		}
+		names = append(names, aws.ToString(s.StackName))
+	}
 	slices.Sort(names)
-	return c.refreshStacks(ctx, cfg, w, slices.Compact(names)...)
+	names = slices.Compact(names)
+	ask := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(same, func(s cfntypes.Stack) bool { return aws.ToString(s.StackName) == name })
+	})
+	found, err := c.askStacks(ctx, ask)
+	if err != nil {
+		return err
+	}
+	c.forgetStacks(slices.Concat(found, same))
+	return c.takeStacks(ctx, cfg, w, names, slices.Concat(found, same))
+}
+
+// knownStack is what was read before of a stack that a listing shows as it was then.
+func (c *Cloud) knownStack(s cfntypes.StackSummary) (cfntypes.Stack, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.stacks[stackVersion(cfntypes.Stack{StackId: s.StackId, CreationTime: s.CreationTime, LastUpdatedTime: s.LastUpdatedTime, StackStatus: s.StackStatus})]
+	return known, ok
+}
+
+// forgetStacks keeps what was read of the stacks that are there and do not move.
+func (c *Cloud) forgetStacks(current []cfntypes.Stack) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.stacks)
+	for _, s := range current {
+		if !stackMoving(s) {
+			c.stacks[stackVersion(s)] = s
+		}
+	}
 }
 
 // refreshStacks asks for stacks by exact name and puts what it finds, or finds gone, into w.
 func (c *Cloud) refreshStacks(ctx context.Context, cfg *Config, w *world, names ...string) error {
+	found, err := c.askStacks(ctx, names)
+	if err != nil {
+		return err
+	}
+	return c.takeStacks(ctx, cfg, w, names, found)
+}
+
+// askStacks asks for stacks by exact name; those that there are not are left out.
+func (c *Cloud) askStacks(ctx context.Context, names []string) ([]cfntypes.Stack, error) {
 	found := make([]*cfntypes.Stack, len(names))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
@@ -49,20 +92,30 @@ func (c *Cloud) refreshStacks(ctx context.Context, cfg *Config, w *world, names 
 		g.Go(func() (err error) { found[i], err = c.readStack(gctx, name); return err })
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
-	for i, name := range names {
+	var out []cfntypes.Stack
+	for _, s := range found {
+		if s != nil {
+			out = append(out, *s)
+		}
+	}
+	return out, nil
+}
+
+// takeStacks puts into w what is known of all stacks of these names.
+func (c *Cloud) takeStacks(ctx context.Context, cfg *Config, w *world, names []string, found []cfntypes.Stack) error {
+	for _, name := range names {
 		delete(w.Stacks, name)
 		delete(w.Strangers, name)
 		delete(w.Failures, name)
-		if found[i] == nil {
+	}
+	for _, s := range found {
+		if tag(s, api.ClusterNameTag) != cfg.Name && tag(s, api.OldClusterNameTag) != cfg.Name {
+			w.Strangers[aws.ToString(s.StackName)] = true
 			continue
 		}
-		if tag(*found[i], api.ClusterNameTag) != cfg.Name && tag(*found[i], api.OldClusterNameTag) != cfg.Name {
-			w.Strangers[name] = true
-			continue
-		}
-		w.Stacks[name] = *found[i]
+		w.Stacks[aws.ToString(s.StackName)] = s
 	}
 	return c.readTemplates(ctx, w, names)
 }

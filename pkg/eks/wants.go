@@ -25,11 +25,11 @@ type want struct {
 
 // wants takes a ClusterConfig apart. The order of needs is eksctl's order of creation:
 //
-//	Cluster -> IdentityProvider -> addons that nodes need (pod identity agent, then vpc-cni, kube-proxy, coredns)
+//	Cluster -> IdentityProvider -> addons that nodes need (pod identity agent, vpc-cni, kube-proxy, coredns)
 //	        -> roles of service accounts and pods, access entries, Fargate profiles, identity providers
 //	        -> nodegroups -> all other addons
 //
-// CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it. An upgrade of Kubernetes has an
+// Addons whose pods get their rights from the pod identity agent come after it, and no others. CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it. An upgrade of Kubernetes has an
 // order of its own (inWaves).
 func (c *Config) wants() []want {
 	cluster := c.ref(KindCluster, c.Name)
@@ -58,7 +58,7 @@ func (c *Config) wants() []want {
 	}
 	for _, a := range addons {
 		w := want{ref: c.ref(KindAddon, a.want.Name), path: a.path, needs: slices.Clone(base)}
-		if !slices.Contains(agent, w.ref) {
+		if c.usesPodIdentity(a.want) && !slices.Contains(agent, w.ref) {
 			w.needs = append(w.needs, agent...)
 		}
 		if !a.early() {
@@ -121,6 +121,11 @@ type addon struct {
 	path string
 	// written is the addon as the file has it; only its name for a default one.
 	written gitops.Tree
+}
+
+// usesPodIdentity says that the pods of an addon may get their rights from the pod identity agent.
+func (c *Config) usesPodIdentity(a *api.Addon) bool {
+	return a.PodIdentityAssociations != nil || a.UseDefaultPodIdentityAssociations || c.full.AddonsConfig.AutoApplyPodIdentityAssociations
 }
 
 // early says that nodes need it.

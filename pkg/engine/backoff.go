@@ -94,14 +94,15 @@ func (b *Backoff) Forget(c plan.Change) {
 	}
 }
 
-// Next is the earliest end of a wait after now; zero when nothing waits.
-func (b *Backoff) Next(now time.Time) time.Time {
+// Next is the earliest end of a wait after a moment; zero when nothing waits. A wait that ended before a pass began was over for that pass:
+// what it was for was tried again then, or is not wanted any more.
+func (b *Backoff) Next(after time.Time) time.Time {
 	var next time.Time
 	if b == nil {
 		return next
 	}
 	for _, w := range b.scopes {
-		if w.until.After(now) && (next.IsZero() || w.until.Before(next)) {
+		if w.until.After(after) && (next.IsZero() || w.until.Before(next)) {
 			next = w.until
 		}
 	}

@@ -195,7 +195,7 @@ func TestStepsAreTakenAndAreNoDrift(t *testing.T) {
 			t.Fatal(err)
 		}
 		if taken := 1000 - w.steps[a.Ref]; taken < 10 || taken > 60 {
-			t.Errorf("%d steps in 10 s: a step is due every fifth of a second at most, and at a tenth of the time taken so far", taken)
+			t.Errorf("%d steps in 10 s: a step is due every fifth of a second at most, and at a twentieth of the time taken so far", taken)
 		}
 		if record.Outcome != run.Progressing {
 			t.Errorf("outcome %s", record.Outcome)
@@ -578,6 +578,39 @@ func TestDaemonBacksOffTheBrokenOnly(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// TestDaemonTriesAgainInTime: what fails beside something that takes long is tried again after its own wait, not after the other's end
+// and not at the interval.
+func TestDaemonTriesAgainInTime(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"beside a short wait": 10 * time.Second, "beside a long wait": 10 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				var tries atomic.Int64
+				w.fault = func(op string, r gitops.Ref) fault {
+					if op == "apply" && r.Name == "unlucky" && tries.Add(1) == 1 {
+						return refused
+					}
+					return none
+				}
+				slow := configMap("slow", "1")
+				w.takes[slow.Ref] = takes
+				w.push(configMap("unlucky", "1"), slow)
+				stop := start(t, w)
+				time.Sleep(15 * time.Second)
+				if n := tries.Load(); n != 2 {
+					t.Errorf("%d tries in 15 s, want 2: the first wait is 2 s", n)
+				}
+				wantLive(t, w, map[string]any{"unlucky": "1", "slow": "1"})
+				time.Sleep(10 * time.Minute)
+				if observes, _ := w.counts(); observes > 60 {
+					t.Errorf("%d looks in ten minutes: the pass that waits comes to no rest", observes)
+				}
+				stop()
+			})
+		})
+	}
 }
 
 func TestDaemonSurvivesTheSource(t *testing.T) {

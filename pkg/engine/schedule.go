@@ -64,8 +64,8 @@ type schedule struct {
 	stopped bool
 	// nudged says that the live state may have changed since it was observed.
 	nudged bool
-	// idle is when there was last something to start.
-	idle time.Time
+	// began is when it began, and idle when there was last something to start.
+	began, idle time.Time
 }
 
 // yieldAfter is how long a pass that only waits stays before a nudge may end it, so that the changes just applied settle
@@ -83,7 +83,7 @@ const grace = 20 * time.Second
 //	applying  -> applied (accepted) | failed
 //	applied   -> done (ready) | failed | applying (Health.Step) | left as it is (yield, interrupt)
 func (e *Engine) carry(ctx context.Context, j Job, p plan.Plan, overlays []gitops.Overlay) []run.Result {
-	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, needing: map[gitops.Ref][]*task{}, pending: map[string]bool{}, answers: make(chan answer), idle: e.Now()}
+	s := &schedule{Engine: e, job: j, byRef: map[gitops.Ref]*task{}, needing: map[gitops.Ref][]*task{}, pending: map[string]bool{}, answers: make(chan answer), began: e.Now(), idle: e.Now()}
 	if j.Last != nil {
 		s.last = make(map[gitops.Ref]run.Result, len(j.Last.Results))
 		for _, res := range j.Last.Results {

@@ -44,10 +44,22 @@ func (s *schedule) wait(ctx context.Context, cancel context.CancelFunc) {
 	if s.nudged && s.job.Yield != nil && s.mayYield() {
 		s.stopped = true
 	}
+	// What failed is tried again by the next pass, and need not wait for what takes its time.
+	if at := s.again(); !at.IsZero() && !s.Now().Before(at) && s.mayYield() {
+		s.stopped = true
+	}
 	// What is waited for may itself wait for an overlay that the next pass can render: pods without room for the autoscaler.
 	if s.learned() && s.mayYield() {
 		s.stopped = true
 	}
+}
+
+// again is when something that failed in this run may be tried again; zero when nothing is, or no pass follows this one.
+func (s *schedule) again() time.Time {
+	if s.job.Yield == nil {
+		return time.Time{}
+	}
+	return s.job.Backoff.Next(s.began)
 }
 
 // learned reports whether the infrastructure has become what git wants in this run, and overlays wait for facts of it.
@@ -82,6 +94,9 @@ func (s *schedule) nap() time.Duration {
 		if t.result.State == run.Applied && !t.busy && s.busy < s.Concurrency {
 			nap = min(nap, max(0, t.due.Sub(now)))
 		}
+	}
+	if at := s.again(); !at.IsZero() && s.mayYield() {
+		nap = min(nap, max(0, at.Sub(now)))
 	}
 	if (s.job.Yield != nil || s.learned()) && !s.mayYield() {
 		nap = min(nap, max(time.Millisecond, yieldAfter-now.Sub(s.idle)))
@@ -201,13 +216,13 @@ func (s *schedule) goal(c plan.Change) gitops.Status {
 	return gitops.Ready
 }
 
-// pause is how long to leave a task alone: a tenth of the time it has taken so far, so that short things are seen at once
-// and long ones cost few calls. Nudges cut it short.
+// pause is how long to leave a task alone: a twentieth of the time it has taken so far, so that short things are seen at once, long ones
+// cost few calls, and nothing takes a twentieth longer for being looked at. Nudges cut it short.
 func pause(elapsed time.Duration, step bool) time.Duration {
 	if step {
-		return min(max(elapsed/10, 200*time.Millisecond), 5*time.Second)
+		return min(max(elapsed/20, 200*time.Millisecond), 5*time.Second)
 	}
-	return min(max(elapsed/10, 100*time.Millisecond), 15*time.Second)
+	return min(max(elapsed/20, 100*time.Millisecond), 10*time.Second)
 }
 
 func (s *schedule) fail(t *task, err *gitops.Error) {

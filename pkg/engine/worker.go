@@ -184,7 +184,8 @@ func (w *worker) due(c gitops.Cluster, r run.Record) time.Time {
 	if r.Outcome == run.Progressing || w.again || foretold(r) {
 		next = w.Now().Add(settleTime)
 	}
-	for _, at := range []time.Time{w.backoff.Next(w.Now()), w.contests.Next(w.Now())} {
+	// A wait that ended while the pass was busy with other things is over now, not at the interval.
+	for _, at := range []time.Time{w.backoff.Next(r.Began), w.contests.Next(w.Now())} {
 		if !at.IsZero() && at.Before(next) {
 			next = at
 		}

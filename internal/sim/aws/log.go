@@ -19,6 +19,8 @@ type Request struct {
 	ReadOnly  bool      `json:"readOnly,omitempty"`
 	Caller    string    `json:"caller,omitempty"`
 	Agent     string    `json:"agent,omitempty"`
+	// Path is the URL's: operations of REST services name in it what they are about.
+	Path string `json:"path,omitempty"`
 	// Input is the decoded request under the simulator's own field names.
 	Input   json.RawMessage `json:"input,omitempty"`
 	Status  int             `json:"status"` // 0: the connection was dropped

@@ -37,7 +37,7 @@ func (p *pipeline) around(ctx context.Context, x *wire.Exchange, next func(conte
 	reply, err := p.faulty(ctx, x, rule, next)
 	entry := Request{
 		Time: began, ID: x.RequestID, Service: call.Service, Operation: call.Operation, ReadOnly: x.Operation.ReadOnly(),
-		Caller: x.Caller.ARN, Agent: x.Request.UserAgent(), Input: input, Took: p.clock().Sub(began),
+		Caller: x.Caller.ARN, Agent: x.Request.UserAgent(), Path: x.Request.URL.Path, Input: input, Took: p.clock().Sub(began),
 	}
 	if rule != nil {
 		entry.Fault = rule.ID

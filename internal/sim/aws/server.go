@@ -213,6 +213,13 @@ func (s *Server) Run(ctx context.Context, interval time.Duration) error {
 // Close lets go of hanging requests. State needs no closing: it is on disk already.
 func (s *Server) Close() { s.closing.Do(func() { close(s.closed) }) }
 
+// Limit throttles operations from now on as Options.Limits does from the start, with full buckets.
+func (s *Server) Limit(limits []Limit) {
+	s.pipeline.mu.Lock()
+	defer s.pipeline.mu.Unlock()
+	s.pipeline.throttle = throttle{limits: limits, buckets: map[string]*bucket{}}
+}
+
 // Faults is the script of faults in force.
 func (s *Server) Faults() *fault.Script { return s.pipeline.faults }
 

@@ -40,17 +40,17 @@ func find[T any](s *Service, k kind[T], ids []string, q Query) (items []*T, next
 	if len(ids) > 0 && q.MaxResults != nil {
 		return nil, "", wire.Errorf("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", k.idsParameter)
 	}
-	chosen := slices.Sorted(maps.Keys(k.all))
-	if len(ids) > 0 {
-		chosen = nil
-		for _, id := range ids {
-			if k.all[id] == nil {
-				return nil, "", k.missing(id)
-			}
-			if !slices.Contains(chosen, id) {
-				chosen = append(chosen, id)
-			}
+	var chosen []string
+	for _, id := range ids {
+		if k.all[id] == nil {
+			return nil, "", k.missing(id)
 		}
+		if !slices.Contains(chosen, id) {
+			chosen = append(chosen, id)
+		}
+	}
+	if len(ids) == 0 {
+		chosen = slices.Sorted(maps.Keys(k.all))
 	}
 	for _, id := range chosen {
 		pass, err := passes(k.all[id], s.state.Tags[id], q.Filters, k.values)

@@ -184,8 +184,11 @@ func (s *Service) applyAddonChange(c *clusterRecord, r *addonRecord) {
 
 // starved says that an add-on needs a node and there is none.
 func (s *Service) starved(c *clusterRecord, r *addonRecord) bool {
+	if s.countNodes(c) > 0 {
+		return false
+	}
 	offered, _ := catalog.FindAddon(r.Addon.AddonName)
-	return offered.NeedsPods && s.countNodes(c) == 0
+	return offered.NeedsPods
 }
 
 // watchAddon shows whether an add-on has nodes to run on.

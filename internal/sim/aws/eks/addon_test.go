@@ -214,8 +214,8 @@ func TestDescribeAddonVersionsKnowsCompatibility(t *testing.T) {
 		must(t, err)
 		n += len(page.Addons)
 	}
-	if n != 7 {
-		t.Errorf("pages hold %d add-ons, want 7", n)
+	if n != 8 {
+		t.Errorf("pages hold %d add-ons, want 8", n)
 	}
 }
 

@@ -10,6 +10,7 @@
 package iam
 
 import (
+	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/iam/policy"
@@ -109,10 +110,7 @@ type Principal struct {
 
 // Principal finds a user or role by its ARN, once it has spread.
 func (s *Service) Principal(arn string) (Principal, bool) {
-	for _, r := range s.state.Roles {
-		if s.roleARN(r) != arn || !s.spread(r.Created) {
-			continue
-		}
+	if r := s.state.Roles[fold(arn[strings.LastIndex(arn, "/")+1:])]; r != nil && s.roleARN(r) == arn && s.spread(r.Created) {
 		p := Principal{ARN: arn, UniqueID: r.ID}
 		if d, err := policy.Parse(r.Trust, policy.Trust); err == nil {
 			p.Trusted, p.Actions = d.Trusted(), d.Actions()

@@ -23,6 +23,9 @@ type Options struct {
 	Speed float64
 	// Durations override single durations exactly, not divided by Speed.
 	Durations map[string]time.Duration
+	// Step is how far behind the clock what is read may be; 0 means not at all. Bringing a large world to the present for each of many
+	// reads is most of their cost.
+	Step time.Duration
 	// Seed makes ids repeatable.
 	Seed uint64
 	// Dir keeps the state; empty keeps it in memory only.
@@ -52,6 +55,7 @@ type World struct {
 	log       *slog.Logger
 	clock     Clock
 	speed     float64
+	step      time.Duration
 	overrides map[string]time.Duration
 
 	mu        sync.Mutex
@@ -61,6 +65,7 @@ type World struct {
 	store     *store
 	watchers  []func(TrailEvent)
 	now       time.Time // the moment of the running Do or Advance
+	advanced  time.Time // when all parts were brought to the present last
 }
 
 // New makes an empty world.
@@ -75,6 +80,7 @@ func New(o Options) (*World, error) {
 		log:       o.Log,
 		clock:     o.Clock,
 		speed:     o.Speed,
+		step:      o.Step,
 		overrides: o.Durations,
 		durations: map[string]time.Duration{},
 		ids:       newIDs(o.Seed),
@@ -138,7 +144,10 @@ func (w *World) Load() error {
 func (w *World) Do(mutates bool, fn func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	changed := w.advance()
+	changed := false
+	if w.now = w.clock(); mutates || w.step == 0 || w.now.Sub(w.advanced) >= w.step {
+		changed = w.advance()
+	}
 	err := fn()
 	if changed || mutates {
 		if saveErr := w.save(); saveErr != nil {
@@ -172,7 +181,12 @@ func (w *World) Dump() (map[string]json.RawMessage, error) {
 
 // Advance brings all parts to the present. A ticker calls it, and tests do after moving their clock.
 func (w *World) Advance() error {
-	return w.Do(false, func() error { return nil })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.advance() {
+		return nil
+	}
+	return w.save()
 }
 
 // maxPasses bounds how often parts may set each other in motion at one moment. A chain longer than this goes on at the
@@ -181,6 +195,7 @@ const maxPasses = 32
 
 func (w *World) advance() (changed bool) {
 	w.now = w.clock()
+	w.advanced = w.now
 	for range maxPasses {
 		again := false
 		for _, p := range w.parts {

@@ -36,7 +36,7 @@ func (v AddonVersion) Compatible(minor string) bool { return slices.Contains(v.M
 
 // Addons lists the add-ons by name.
 func Addons() []Addon {
-	return []Addon{ebsCSI(), coredns(), nodeMonitoring(), podIdentityAgent(), kubeProxy(), metricsServer(), vpcCNI()}
+	return []Addon{ebsCSI(), coredns(), nodeMonitoring(), podIdentityAgent(), kubeProxy(), metricsServer(), snapshotController(), vpcCNI()}
 }
 
 // FindAddon finds an add-on.
@@ -155,6 +155,18 @@ func ebsCSI() Addon {
 			{Version: "v1.59.0-eksbuild.1", Minors: allMinors(), DefaultFor: []string{"1.35"}},
 			{Version: "v1.54.0-eksbuild.1", Minors: []string{"1.35", "1.34", "1.33"}, DefaultFor: []string{"1.34", "1.33"}},
 			{Version: "v1.48.0-eksbuild.1", Minors: []string{"1.34", "1.33"}},
+		},
+	}
+}
+
+// snapshotController needs no permissions (https://docs.aws.amazon.com/eks/latest/userguide/addons-csi-snapshot-controller.html).
+func snapshotController() Addon {
+	return Addon{
+		Name: "snapshot-controller", Type: "storage", Publisher: "eks", Owner: "aws", Namespace: "kube-system", NeedsPods: true,
+		Computes: []string{"ec2", "fargate", "hybrid", "auto"}, Schema: snapshotControllerSchema,
+		Versions: []AddonVersion{
+			{Version: "v8.3.0-eksbuild.1", Minors: allMinors(), DefaultFor: allMinors()},
+			{Version: "v8.2.0-eksbuild.1", Minors: []string{"1.33"}},
 		},
 	}
 }

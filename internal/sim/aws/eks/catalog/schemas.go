@@ -123,6 +123,13 @@ const (
     "useOldCSIDriver": {"type": "boolean"}, "volumeSnapshotClasses": {"type": "array", "items": {"type": "object"}}
   }
 }`
+	snapshotControllerSchema = `{
+  "$schema": "http://json-schema.org/draft-06/schema#", "type": "object", "additionalProperties": false,
+  "properties": {
+    "affinity": {"type": "object"}, "nodeSelector": {"type": "object"}, "replicaCount": {"type": "integer"}, "resources": {"type": "object"},
+    "tolerations": {"type": "array", "items": {"type": "object"}}
+  }
+}`
 	nodeMonitoringSchema = `{
   "$schema": "http://json-schema.org/draft-06/schema#", "type": "object", "additionalProperties": false,
   "properties": {
