@@ -237,6 +237,11 @@ func (c *Cloud) seeAddon(ctx context.Context, cfg *Config, w *world, name string
 		return nil
 	}
 	w.Addons[name] = live
+	return c.seeLent(ctx, cfg, w, live)
+}
+
+// seeLent reads the pod identities of an addon.
+func (c *Cloud) seeLent(ctx context.Context, cfg *Config, w *world, live *ekstypes.Addon) error {
 	for _, arn := range live.PodIdentityAssociations {
 		id := arn[max(0, lastSlash(arn)+1):]
 		out, err := c.aws.eks.DescribePodIdentityAssociation(ctx, &eks.DescribePodIdentityAssociationInput{ClusterName: &cfg.Name, AssociationId: &id})

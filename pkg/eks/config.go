@@ -99,11 +99,7 @@ func decode(t gitops.Tree) (*api.ClusterConfig, error) {
 // normalise does to a decoded file what `eksctl create cluster -f` does before its first call to AWS.
 func normalise(cfg *api.ClusterConfig) error {
 	return guarded(func() error {
-		// eksctl knows the version by then. Which one EKS would give is not known here; nothing that is checked depends on it.
-		if said := cfg.Metadata.Version; said == "" || said == "auto" || said == latest {
-			cfg.Metadata.Version = api.DefaultVersion
-			defer func() { cfg.Metadata.Version = said }()
-		}
+		defer guessVersion(cfg)()
 		if err := setVPCDefaults(cfg); err != nil {
 			return err
 		}
@@ -140,6 +136,16 @@ func normalise(cfg *api.ClusterConfig) error {
 		}
 		return nil
 	})
+}
+
+// guessVersion gives a file that leaves the version to EKS one for the time of the checks: eksctl knows it by then. Which one EKS would
+// give is not known here; nothing that is checked depends on it.
+func guessVersion(cfg *api.ClusterConfig) (undo func()) {
+	said := cfg.Metadata.Version
+	if said == "" || said == "auto" || said == latest {
+		cfg.Metadata.Version = api.DefaultVersion
+	}
+	return func() { cfg.Metadata.Version = said }
 }
 
 // setVPCDefaults is the part of eksctl's file loader that cannot be imported without its command line

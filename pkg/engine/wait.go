@@ -39,19 +39,21 @@ func (s *schedule) wait(ctx context.Context, cancel context.CancelFunc) {
 		time.AfterFunc(grace, cancel)
 	case <-timer.C:
 	}
-	// A nudge may be drift of something that this plan does not touch: with nothing left to start, the next pass corrects
-	// it and goes on waiting.
-	if s.nudged && s.job.Yield != nil && s.mayYield() {
+	if s.mayYield() && s.overtaken() {
 		s.stopped = true
 	}
-	// What failed is tried again by the next pass, and need not wait for what takes its time.
-	if at := s.again(); !at.IsZero() && !s.Now().Before(at) && s.mayYield() {
-		s.stopped = true
+}
+
+// overtaken reports whether the next pass may do more than this one, which only waits.
+func (s *schedule) overtaken() bool {
+	switch at := s.again(); {
+	case s.nudged && s.job.Yield != nil:
+		return true // it may be drift of something that this plan does not touch
+	case !at.IsZero() && !s.Now().Before(at):
+		return true // what failed need not wait for what takes its time
 	}
 	// What is waited for may itself wait for an overlay that the next pass can render: pods without room for the autoscaler.
-	if s.learned() && s.mayYield() {
-		s.stopped = true
-	}
+	return s.learned()
 }
 
 // again is when something that failed in this run may be tried again; zero when nothing is, or no pass follows this one.
