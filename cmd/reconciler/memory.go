@@ -7,10 +7,11 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
-// saveMemory has garbage collected when half of what is live was added to it, instead of all of it, unless GOGC says otherwise.
-// A daemon has time for that, and passes over large definitions (CustomResourceDefinitions of some 100 KB each) leave much.
+// saveMemory has garbage collected when a quarter of what is live was added to it, instead of all of it, unless GOGC says otherwise.
+// A daemon has time for that: passes over large definitions (CustomResourceDefinitions of some 100 KB each) leave much, and the more
+// garbage there is between what lives, the more room cannot be given back.
 func (a *app) saveMemory() {
-	const percent = 50
+	const percent = 25
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}

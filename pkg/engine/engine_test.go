@@ -417,6 +417,24 @@ func TestDaemonFollowsCommitsAndDrift(t *testing.T) {
 	})
 }
 
+// TestDriftKeepsTheCommit: the books have the commit that last changed a thing, which one that only found its drift did not.
+func TestDriftKeepsTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b := configMap("a", "1"), configMap("b", "1")
+		w.push(a)
+		first := w.snapshot().Revision.Hash
+		once(t, w)
+		w.push(a, b)
+		w.edit(a.Ref, configMap("a", "drifted").Spec)
+		once(t, w)
+		wantLive(t, w, map[string]any{"a": "1", "b": "1"})
+		if got := w.inventory[a.Ref].Revision; got != first || w.inventory[b.Ref].Revision == first {
+			t.Errorf("the books have %.7s for a, want %.7s", got, first)
+		}
+	})
+}
+
 // TestWhatWasPredictedIsLookedAt: a pass that makes what could only be predicted (in a cluster, or of a kind, that was not there) has
 // watched none of it, so that nothing would tell of what others do with it.
 func TestWhatWasPredictedIsLookedAt(t *testing.T) {
