@@ -22,7 +22,9 @@ type pass struct {
 	*Cluster
 	link   *link
 	source reader
-	inv    gitops.Inventory
+	// watcher is source, when that watches; Cluster.watch may be taken away meanwhile.
+	watcher *watcher
+	inv     gitops.Inventory
 	// parents are ours, by set id; asked are the ids of all sets that git asks for.
 	parents map[string]parent
 	asked   map[string]bool
@@ -64,6 +66,7 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 		}
 		return nil, err
 	}
+	p.watcher, _ = p.source.(*watcher)
 	var items []gitops.Item
 	var kinds []schema.GroupVersionKind
 	if before.wants(d.Items) {

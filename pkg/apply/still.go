@@ -66,11 +66,11 @@ func (s *still) wants(items []gitops.Item) bool {
 
 // holds reports whether a look may rest on this one.
 func (s *still) holds(p *pass, moved map[key]string) bool {
-	if s.whole.link != p.link || s.served != p.link.catalog.generation() || !p.watch.open(s.parents) {
+	if s.whole.link != p.link || s.served != p.link.catalog.generation() || !p.watcher.open(s.parents) {
 		return false
 	}
 	for _, q := range s.queries {
-		if !p.watch.open(q) {
+		if !p.watcher.open(q) {
 			return false
 		}
 	}
@@ -125,7 +125,7 @@ func (p *pass) resume(s *still, moved map[key]string) []want {
 		one := *p.wants[k]
 		one.hidden = len(one.item.From.Secrets)+len(p.inv[one.item.Ref].Secrets) > 0
 		out = append(out, one)
-		if seen, there := p.watch.one(s.queries[k.GroupKind], k); there {
+		if seen, there := p.watcher.one(s.queries[k.GroupKind], k); there {
 			p.live[k] = seen
 		}
 	}
@@ -162,7 +162,7 @@ func (s *still) settle(p *pass, w want) {
 
 // leave gives what the next look may rest on, after one at everything; nil when there is none.
 func (p *pass) leave(items []gitops.Item, kinds []schema.GroupVersionKind, served int) *still {
-	if p.watch == nil || len(p.blind) > 0 || len(p.wants) != len(items) {
+	if p.watcher == nil || len(p.blind) > 0 || len(p.wants) != len(items) {
 		return nil
 	}
 	for id := range p.parents {

@@ -34,11 +34,7 @@ func reference(u *unstructured.Unstructured) *stored {
 	labels := gitops.TreeAt(u.Object, "metadata", "labels")
 	set, _ := labels[partOf].(string)
 	parent, _ := labels[setID].(string)
-	k := keyOf(u)
-	for _, text := range []*string{&k.Group, &k.Kind, &k.Namespace, &k.Name, &set} {
-		*text = unique.Make(*text).Value() // git has the same names
-	}
-	return &stored{key: k, object: u, uid: string(u.GetUID()), version: u.GetResourceVersion(), set: set, parent: parent}
+	return &stored{key: keyOf(u), object: u, uid: string(u.GetUID()), version: u.GetResourceVersion(), set: set, parent: parent}
 }
 
 // GetObjectMeta implements metav1.ObjectMetaAccessor: informers ask for names and versions.
@@ -54,6 +50,9 @@ func pack(u *unstructured.Unstructured) (*stored, error) {
 	}
 	s := reference(u)
 	s.object, s.body = nil, deflate(body)
+	for _, text := range []*string{&s.key.Group, &s.key.Kind, &s.key.Namespace, &s.key.Name, &s.set} {
+		*text = unique.Make(*text).Value() // git has the same names
+	}
 	return s, nil
 }
 
