@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -216,20 +215,8 @@ type awsRequest struct {
 // outgrew it cannot be counted.
 func awsRequests(tb testing.TB, s *story.Story, since int) []awsRequest {
 	tb.Helper()
-	url := fmt.Sprintf("%s/_sim/requests?since=%d", s.Lab.Var("AWS_ENDPOINT_URL"), since)
-	request, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }() // only read
 	var log []awsRequest
-	if err := json.NewDecoder(response.Body).Decode(&log); err != nil {
-		tb.Fatal(err)
-	}
+	simulator(tb, s, http.MethodGet, fmt.Sprintf("/_sim/requests?since=%d", since), "", &log)
 	if len(log) > 0 && since > 0 && log[0].Seq != since+1 {
 		tb.Fatalf("the simulated AWS kept its requests from %d on only, not from %d", log[0].Seq, since+1)
 	}

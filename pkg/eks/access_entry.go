@@ -386,5 +386,5 @@ func calls(caller, principal string) bool {
 	}
 	session, ok := strings.CutPrefix(who.Resource, "assumed-role/")
 	name, _, _ := strings.Cut(session, "/")
-	return ok && strings.HasPrefix(as.Resource, "role/") && as.Resource[strings.LastIndex(as.Resource, "/")+1:] == name
+	return ok && strings.HasPrefix(as.Resource, "role/") && lastPart(as.Resource) == name
 }

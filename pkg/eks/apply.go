@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -243,7 +244,7 @@ func (c *Cloud) seeAddon(ctx context.Context, cfg *Config, w *world, name string
 // seeLent reads the pod identities of an addon.
 func (c *Cloud) seeLent(ctx context.Context, cfg *Config, w *world, live *ekstypes.Addon) error {
 	for _, arn := range live.PodIdentityAssociations {
-		id := arn[max(0, lastSlash(arn)+1):]
+		id := lastPart(arn)
 		out, err := c.aws.eks.DescribePodIdentityAssociation(ctx, &eks.DescribePodIdentityAssociationInput{ClusterName: &cfg.Name, AssociationId: &id})
 		if err != nil && !absent(err) {
 			return err
@@ -255,14 +256,8 @@ func (c *Cloud) seeLent(ctx context.Context, cfg *Config, w *world, live *ekstyp
 	return nil
 }
 
-func lastSlash(s string) int {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == '/' {
-			return i
-		}
-	}
-	return -1
-}
+// lastPart is what comes after the last slash of an ARN, the name or id of what it is of.
+func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
 func (c *Cloud) seeAccount(ctx context.Context, cfg *Config, w *world, name string) error {
 	if err := c.refreshStacks(ctx, cfg, w, irsaStack(cfg.Name, name)); err != nil {

@@ -140,8 +140,7 @@ func (c *Config) serviceRole(w *world) gitops.Tree {
 }
 
 func roleName(w *world) string {
-	arn := aws.ToString(w.Cluster.RoleArn)
-	return arn[strings.LastIndexByte(arn, '/')+1:]
+	return lastPart(aws.ToString(w.Cluster.RoleArn))
 }
 
 // readRolePolicies asks for the policies of the cluster's role, when the file says something about Auto Mode, or somebody switched it on.
