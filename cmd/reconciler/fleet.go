@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/eks-gitops/reconciler/pkg/apply"
+	"github.com/eks-gitops/reconciler/pkg/apply/jq"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -58,7 +59,7 @@ func (a *app) connect(ctx context.Context, sink run.Sink) (*fleet, error) {
 
 // checks are what reconcile.yaml is read with.
 func checks() plan.Checks {
-	return plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message}
+	return plan.Checks{Zone: time.LoadLocation, Condition: apply.Condition, Message: apply.Message, Query: jq.Compile}
 }
 
 // open connects, fetches the newest snapshot and finds the clusters that the arguments select.

@@ -87,6 +87,7 @@ var owners = map[string]string{
 	"k8s.io/client-go":                "pkg/apply",
 	"github.com/fluxcd/cli-utils":     "pkg/apply",
 	"github.com/google/cel-go/":       "pkg/apply",
+	"github.com/itchyny/gojq":         "pkg/apply/jq",
 	"github.com/weaveworks/eksctl":    "pkg/eks",
 	"github.com/aws/aws-sdk-go-v2":    "pkg/eks",
 	"github.com/awslabs/goformation/": "pkg/eks",

@@ -206,6 +206,9 @@ func (c *Cluster) takeOver(ctx context.Context, l *link, w want, live *unstructu
 			return err
 		}
 		live = fresh
+		if w, bad = c.answered(w, live); bad != nil {
+			return err
+		}
 		if fields = takeover(live, c.managers(w, live), c.Manager, same.fields); fields == nil {
 			return nil
 		}

@@ -71,6 +71,10 @@ func (c *Cluster) decide(ctx context.Context, p *pass, w want, live *unstructure
 func (c *Cluster) ask(ctx context.Context, p *pass, w want, live *unstructured.Unstructured) (decision, *unstructured.Unstructured, error) {
 	const tries = 5
 	for range tries {
+		w, err := c.answered(w, live)
+		if err != nil {
+			return decision{}, live, err
+		}
 		var managed []manager
 		if live != nil {
 			managed = c.managers(w, live)

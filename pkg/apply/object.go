@@ -38,6 +38,8 @@ type want struct {
 	digest  gitops.Digest
 	// written is the digest of the item's content, as the books have it, once somebody asked for it.
 	written gitops.Digest
+	// ignore are the ignore rules that pick it, once they are answered for what is live (Cluster.answered).
+	ignore []plan.Ignore
 	// hidden says that it has, or had, values out of an encrypted file.
 	hidden bool
 }

@@ -130,17 +130,35 @@ func (c *Cluster) ignoring(w want) []plan.Ignore {
 	return slices.DeleteFunc(slices.Clone(c.Rules.Ignore), func(r plan.Ignore) bool { return !r.Selects(w.item.Ref) })
 }
 
+// answered is w with the ignore rules that pick it, as they are for what git says and what is live. While one of them cannot be
+// answered, nothing is known about the object: its fields might be kept, or not.
+func (c *Cluster) answered(w want, live *unstructured.Unstructured) (want, error) {
+	w.ignore = nil
+	if live == nil {
+		return w, nil // git's values are for the creation
+	}
+	for _, r := range c.ignoring(w) {
+		r, picks, err := r.Of(w.payload, live.Object)
+		if err != nil {
+			return w, err
+		}
+		if picks {
+			w.ignore = append(w.ignore, r)
+		}
+	}
+	return w, nil
+}
+
 // ignored tells which fields of an object are not git's to keep. The label of our set always is: without it the object would
 // not be ours any more.
 func (c *Cluster) ignored(w want, managed []manager) func(fieldpath.Path) bool {
-	rules := c.ignoring(w)
 	member := fieldpath.MakePathOrDie("metadata", "labels", partOf)
 	return func(p fieldpath.Path) bool {
-		if len(rules) == 0 || p.Equals(member) {
+		if len(w.ignore) == 0 || p.Equals(member) {
 			return false
 		}
 		names := pathNames(p)
-		return slices.ContainsFunc(rules, func(r plan.Ignore) bool {
+		return slices.ContainsFunc(w.ignore, func(r plan.Ignore) bool {
 			return coverAny(r.Fields, names) && (len(r.Managers) == 0 || slices.ContainsFunc(managed, func(m manager) bool {
 				return !m.ours(c.Manager) && by(r.Managers, m) && m.fields.Has(p)
 			}))

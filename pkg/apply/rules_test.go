@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/eks-gitops/reconciler/pkg/apply/jq"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -204,5 +205,58 @@ func TestIgnoredEmptyValuesStay(t *testing.T) {
 	c := gitops.ListAt(l.live(deployments(), "web").Object, "spec", "template", "spec", "containers")
 	if diff := cmp.Diff([]any{gitops.Tree{"name": "A", "value": "1"}, gitops.Tree{"name": "B"}}, gitops.ListAt(c[0].(gitops.Tree), "env")); diff != "" {
 		t.Errorf("env (-want +got):\n%s", diff)
+	}
+}
+
+// A rule by jq ignores a field by what else the object says, and counts anew whenever that changes.
+func TestIgnoredByQuery(t *testing.T) {
+	l := newLab(t)
+	byQuery := func(programs ...string) plan.Rules {
+		rule := plan.Ignore{Claim: plan.Claim{Selector: plan.Selector{Kinds: []string{"ConfigMap", "Deployment"}}}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 4}}
+		for _, program := range programs {
+			q, err := jq.Compile(program)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rule.Queries = append(rule.Queries, q)
+		}
+		return plan.Rules{Ignore: []plan.Ignore{rule}}
+	}
+	l.rule(byQuery(`select(.metadata.annotations.tuned == "yes").data.beta`, `.spec.template.spec.containers[]? | select(.name == "web").args[0]`))
+	d := desired(l.items("apps", web)...)
+	l.apply(d)
+	l.empty(d)
+	tuned := func(value any, beta string) gitops.Tree {
+		return gitops.Tree{"metadata": gitops.Tree{"annotations": gitops.Tree{"tuned": value}}, "data": gitops.Tree{"beta": beta}}
+	}
+	l.edit("tuner", configMaps(), "flags", tuned("yes", "tuned"))
+	l.edit("kubectl-edit", deployments(), "web", gitops.Tree{"spec": gitops.Tree{"template": gitops.Tree{"spec": gitops.Tree{"containers": []any{gitops.Tree{"name": "web", "args": []any{"theirs", "b"}}}}}}})
+	l.empty(d)
+	// An apply for another reason respects it.
+	d.Items[2] = with(d.Items[2], "on", "data", "gamma")
+	l.expect(d, `update ConfigMap flags: data.gamma "off">"on"`)
+	l.apply(d)
+	l.empty(d)
+	if beta := at(l.live(configMaps(), "flags"), "data", "beta"); beta != "tuned" {
+		t.Errorf("applied: data.beta is %v", beta)
+	}
+	// The other manager's word is gone: git speaks again.
+	l.edit("tuner", configMaps(), "flags", tuned("no", "tuned"))
+	l.expect(d, `update ConfigMap flags: data.beta "tuned">"on" tuner`, "hold flags: data.beta is owned by tuner")
+	// A query that cannot be answered leaves the object alone, and says where it is.
+	l.rule(byQuery(`select(.kind == "ConfigMap") | error("no idea")`))
+	d.Items[2] = with(d.Items[2], "other", "data", "gamma")
+	p := l.plan(d)
+	var told []string
+	for _, problem := range p.Problems {
+		told = append(told, problem.Error())
+	}
+	if len(p.Problems) != 1 || p.Problems[0].Reason != gitops.PolicyInvalid || !strings.Contains(told[0], `the ignore rule of clusters/dev/reconcile.yaml:4: jq: select(.kind == "ConfigMap") | error("no idea"): error: no idea`) {
+		t.Errorf("problems: %q", told)
+	}
+	for _, change := range p.Changes {
+		if change.Ref == d.Items[2].Ref {
+			t.Errorf("changed though a rule about it cannot be answered: %+v", change)
+		}
 	}
 }

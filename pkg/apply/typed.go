@@ -79,12 +79,11 @@ func (c *Cluster) compare(ctx context.Context, l *link, w want, live *unstructur
 // out what only we own would remove it, and are left to their owners elsewhere. An object that is not live is sent whole.
 func (c *Cluster) unignored(ctx context.Context, l *link, w want, live *unstructured.Unstructured, managed []manager) (comparison, error) {
 	out := comparison{payload: w.payload, kept: &fieldpath.Set{}}
-	rules := c.ignoring(w)
 	if live != nil {
-		out.payload = settled(w.payload, live.Object, rules)
+		out.payload = settled(w.payload, live.Object, w.ignore)
 	}
 	var err error
-	if out.desired, err = l.catalog.typed(ctx, out.payload); err != nil || live == nil || len(rules) == 0 {
+	if out.desired, err = l.catalog.typed(ctx, out.payload); err != nil || live == nil || len(w.ignore) == 0 {
 		return out, err
 	}
 	current, err := l.catalog.typed(ctx, live.Object)

@@ -17,6 +17,8 @@ type Checks struct {
 	Zone func(name string) (*time.Location, error)
 	// Condition and Message compile the expressions of health rules: those that decide, and those that yield text.
 	Condition, Message func(expression string) error
+	// Query compiles the programs of ignore rules.
+	Query func(program string) (Query, error)
 }
 
 // DecodeRules reads reconcile.yaml strictly: an unknown field, a wrong type or a value out of range is a problem of reason

@@ -15,7 +15,7 @@ func (d *decoder) claim(into *Claim, path string, v any, further map[string]func
 	}
 	maps.Copy(fields, further)
 	d.object(path, v, fields)
-	if m, ok := v.(gitops.Tree); ok && m["fields"] == nil && m["managers"] == nil {
+	if m, ok := v.(gitops.Tree); ok && m["fields"] == nil && m["managers"] == nil && m["jq"] == nil {
 		d.problem(path, "name fields, managers or both, such as fields: [spec.replicas]")
 	}
 }
@@ -37,9 +37,33 @@ func (d *decoder) pattern(into *[]Pattern, path string, v any) {
 	}
 }
 
+func (d *decoder) query(into *[]Query, path string, v any) {
+	var program string
+	d.text(&program)(path, v)
+	if program == "" {
+		return
+	}
+	q, err := d.checks.Query(program)
+	if err != nil {
+		d.problem(path, "%s", err)
+		return
+	}
+	*into = append(*into, q)
+}
+
+// at is the place of a field, else of the file.
+func (d *decoder) at(path string) gitops.Position {
+	if at, ok := nearest(d.from.Fields, path); ok {
+		return at
+	}
+	return d.from.Position
+}
+
 func (d *decoder) ignore(rules *Rules, path string, v any) {
-	var rule Ignore
-	d.claim(&rule.Claim, path, v, nil)
+	rule := Ignore{From: d.at(path)}
+	d.claim(&rule.Claim, path, v, map[string]func(string, any){
+		"jq": d.list(func(path string, v any) { d.query(&rule.Queries, path, v) }),
+	})
 	rules.Ignore = append(rules.Ignore, rule)
 }
 
@@ -62,10 +86,7 @@ func (d *decoder) conflict(rules *Rules, path string, v any) {
 }
 
 func (d *decoder) health(rules *Rules, path string, v any) {
-	rule := HealthRule{From: d.from.Position}
-	if at, ok := nearest(d.from.Fields, path); ok {
-		rule.From = at
-	}
+	rule := HealthRule{From: d.at(path)}
 	before := len(d.problems)
 	d.object(path, v, map[string]func(string, any){
 		"group": d.text(&rule.Group), "kind": d.text(&rule.Kind),

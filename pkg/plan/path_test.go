@@ -196,7 +196,7 @@ func TestTrimIsOfTheClusterConfig(t *testing.T) {
 		kinds []string
 		want  string
 	}{{nil, "map[nodeGroups:[map[desiredCapacity:3 name:a]]]"}, {[]string{"ClusterConfig", "ConfigMap"}, "map[nodeGroups:[map[name:a]]]"}} {
-		rules := Rules{Ignore: []Ignore{{Claim{Selector: Selector{Kinds: tc.kinds}, Fields: []Pattern{p}}}}}
+		rules := Rules{Ignore: []Ignore{{Claim: Claim{Selector: Selector{Kinds: tc.kinds}, Fields: []Pattern{p}}}}}
 		got := rules.Trim(gitops.Desired{Items: []gitops.Item{config, object}}).Items
 		if text := fmt.Sprint(got[0].Spec); text != tc.want || !cmp.Equal(got[1], object) {
 			t.Errorf("%v: %s, %v", tc.kinds, text, got[1].Spec)

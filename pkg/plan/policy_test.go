@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/eks-gitops/reconciler/pkg/apply/jq"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
@@ -46,6 +47,9 @@ func TestDecodeRules(t *testing.T) {
 		{name: "window turned round", yaml: "freeze:\n- {name: x, from: \"2027-01-01T00:00:00Z\", until: \"2026-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].until: is not after from`}, looser: true},
 		{name: "window of a bad scope", yaml: "freeze:\n- {name: x, scope: some, from: \"2026-01-01T00:00:00Z\", until: \"2027-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].scope: want all, infra or addons, not "some"`}},
 		{name: "ignore nothing", yaml: "ignore:\n- kinds: [Deployment]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0]: name fields, managers or both, such as fields: [spec.replicas]`}},
+		{name: "ignore by a broken query", yaml: "ignore:\n- jq:\n  - .spec.replicas\n  - .spec.[\n", want: []string{`clusters/dev/reconcile.yaml:4: ignore[0].jq[1]: unexpected EOF`}, looser: true},
+		{name: "ignore by no query", yaml: "ignore:\n- jq: .spec\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].jq: want a list, not ".spec"`}},
+		{name: "conflicts are not queried", yaml: "conflicts:\n- {jq: [.spec], ruling: take}\n", want: []string{"clusters/dev/reconcile.yaml:2: conflicts[0].jq: unknown field (known here: fields, kinds, managers, names, namespaces, ruling)"}},
 		{name: "ignore the name", yaml: "ignore:\n- fields: [metadata.name]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: metadata.name names the object itself, which is git's`}, looser: true},
 		{name: "ignore no path", yaml: "ignore:\n- fields: ['spec.containers[web']\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: reading path "spec.containers[web": a bracket is empty or not closed`}, looser: true},
 		{name: "ignore whose field is a number", yaml: "ignore:\n- fields: [3]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: want text, not 3`}},
@@ -102,7 +106,7 @@ func TestDecodeRules(t *testing.T) {
 
 // checks compile everything but "broken".
 var checks = plan.Checks{
-	Zone: time.LoadLocation,
+	Zone: time.LoadLocation, Query: jq.Compile,
 	Condition: func(text string) error {
 		if text == "broken" {
 			return errors.New("broken is no condition")
@@ -129,6 +133,7 @@ timeouts: {ready: 15m, nodegroups: {batch: 2h}}
 ignore:
 - {kinds: [Deployment], namespaces: [shop], names: [web], fields: [spec.replicas, 'spec.template.spec.containers[*].resources']}
 - {managers: [cert-manager-*]}
+- {kinds: [MutatingWebhookConfiguration], jq: ['.webhooks[].clientConfig.caBundle']}
 conflicts:
 - {kinds: [ConfigMap], managers: [some-operator], fields: ['data[*]'], ruling: leave}
 health:
@@ -162,8 +167,12 @@ func TestDecodeRulesValues(t *testing.T) {
 			{Claim: plan.Claim{
 				Selector: plan.Selector{Kinds: []string{"Deployment"}, Namespaces: []string{"shop"}, Names: []string{"web"}},
 				Fields:   patterns(t, "spec.replicas", "spec.template.spec.containers[*].resources"),
-			}},
-			{Claim: plan.Claim{Managers: []string{"cert-manager-*"}}},
+			}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 11}},
+			{Claim: plan.Claim{Managers: []string{"cert-manager-*"}}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 12}},
+			{
+				Claim:   plan.Claim{Selector: plan.Selector{Kinds: []string{"MutatingWebhookConfiguration"}}},
+				Queries: []plan.Query{query(t, ".webhooks[].clientConfig.caBundle")}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 13},
+			},
 		},
 		Conflicts: []plan.Conflict{{
 			Claim:  plan.Claim{Selector: plan.Selector{Kinds: []string{"ConfigMap"}}, Managers: []string{"some-operator"}, Fields: patterns(t, "data[*]")},
@@ -171,15 +180,16 @@ func TestDecodeRulesValues(t *testing.T) {
 		}},
 		Health: []plan.HealthRule{{
 			Group: "x.example", Kind: "Thing", Ready: "object.status.phase == 'Up'", Failed: "object.status.phase == 'Down'", Message: "object.status.note",
-			From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 16},
+			From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 17},
 		}},
 		DependsOn: []plan.Dependence{
-			{Overlay: "apps/api", On: []string{"apps/shop"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 19}},
-			{Overlay: "apps/shop", On: []string{"addons/ingress", "addons/cert-manager"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 18}},
+			{Overlay: "apps/api", On: []string{"apps/shop"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 20}},
+			{Overlay: "apps/shop", On: []string{"addons/ingress", "addons/cert-manager"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 19}},
 		},
 		Decryption: plan.Decryption{Age: []string{"prod.agekey"}},
 	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() })); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
+		cmp.Comparer(func(a, b plan.Query) bool { return a.String() == b.String() })); diff != "" {
 		t.Error(diff)
 	}
 	none, problems := plan.DecodeRules(nil, plan.Checks{})

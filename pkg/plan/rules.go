@@ -94,7 +94,12 @@ type Claim struct {
 
 // Ignore says that fields are not git's to keep, though git may hold them: a live object keeps its value, whatever it is, and
 // nobody speaks of it. Git's value is for the object's creation.
-type Ignore struct{ Claim }
+type Ignore struct {
+	Claim
+	// Queries pick fields, beside Fields, by what an object says; Of answers them.
+	Queries []Query
+	From    gitops.Position
+}
 
 // Ruling says what is done about a field that git sets and another manager owns.
 type Ruling string
@@ -156,15 +161,23 @@ func (r Rules) Policies(now func() time.Time, a Approvals) []Policy {
 }
 
 // Trim takes out of a ClusterConfig the fields that ignore rules pick by path. Those of objects are pkg/apply's business, which
-// knows what is live.
+// knows what is live. A rule whose query cannot be answered is a problem of the result.
 func (r Rules) Trim(d gitops.Desired) gitops.Desired {
 	items := slices.Clone(d.Items)
 	for i, item := range items {
+		if item.Ref.Domain != gitops.EKS {
+			continue
+		}
 		for _, rule := range r.Ignore {
-			if item.Ref.Domain == gitops.EKS && len(rule.Managers) == 0 && rule.Selects(item.Ref) {
-				for _, p := range rule.Fields {
-					items[i].Spec = p.Cut(items[i].Spec)
-				}
+			if len(rule.Managers) > 0 || !rule.Selects(item.Ref) {
+				continue
+			}
+			rule, _, err := rule.Of(item.Spec)
+			if err != nil {
+				d.Problems = append(slices.Clip(d.Problems), gitops.AsError(gitops.PolicyInvalid, err))
+			}
+			for _, p := range rule.Fields {
+				items[i].Spec = p.Cut(items[i].Spec)
 			}
 		}
 	}
