@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"unique"
 
 	"go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -224,6 +223,7 @@ func withAdditions(body []byte, resources, only []string) ([]byte, error) {
 func (b *builder) items(resources resmap.ResMap) ([]gitops.Item, []*gitops.Error) {
 	var out []gitops.Item
 	var problems []*gitops.Error
+	like := lean{}
 	// Whoever asks for the annotations gets them.
 	keep := slices.Contains(b.survey.layers[0].spec.BuildMetadata, types.OriginAnnotations)
 	for _, r := range resources.Resources() {
@@ -240,7 +240,7 @@ func (b *builder) items(resources resmap.ResMap) ([]gitops.Item, []*gitops.Error
 				return nil, []*gitops.Error{gitops.Errorf(gitops.RenderFailed, "rendering %s: %w", b.folder, err)}
 			}
 		}
-		item, failed := b.item(r, from)
+		item, failed := b.item(r, from, like)
 		if failed != nil {
 			problems = append(problems, failed)
 			continue
@@ -250,8 +250,8 @@ func (b *builder) items(resources resmap.ResMap) ([]gitops.Item, []*gitops.Error
 	return out, problems
 }
 
-func (b *builder) item(r *resource.Resource, from *resource.Origin) (gitops.Item, *gitops.Error) {
-	spec, err := treeOf(r)
+func (b *builder) item(r *resource.Resource, from *resource.Origin, like lean) (gitops.Item, *gitops.Error) {
+	spec, err := treeOf(r, like)
 	if err != nil {
 		return gitops.Item{}, gitops.Errorf(gitops.RenderFailed, "rendering %s: %w", r.CurId(), err)
 	}
@@ -297,8 +297,8 @@ func (b *builder) configItem(spec gitops.Tree, origin gitops.Origin) (gitops.Ite
 	return configItem(spec, origin), nil
 }
 
-// treeOf is the object as `kustomize build` would print it.
-func treeOf(r *resource.Resource) (gitops.Tree, error) {
+// treeOf is the object as `kustomize build` would print it. It shares structure with others of the same lean.
+func treeOf(r *resource.Resource, like lean) (gitops.Tree, error) {
 	body, err := r.MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -309,38 +309,7 @@ func treeOf(r *resource.Resource) (gitops.Tree, error) {
 	if err := decoder.Decode(&t); err != nil {
 		return nil, err
 	}
-	return lean(t).(gitops.Tree), nil
-}
-
-// lean is a value as Tree has it, whole numbers as int64 and others as float64, made for being kept: objects are much alike, and so the
-// names of their fields and their short values are held once.
-func lean(v any) any {
-	switch v := v.(type) {
-	case gitops.Tree:
-		out := make(gitops.Tree, len(v))
-		for k, inner := range v {
-			out[unique.Make(k).Value()] = lean(inner)
-		}
-		return out
-	case []any:
-		for i := range v {
-			v[i] = lean(v[i])
-		}
-	case string:
-		const short = 64
-		if len(v) <= short {
-			return unique.Make(v).Value()
-		}
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		if f, err := v.Float64(); err == nil {
-			return f
-		}
-		return v.String()
-	}
-	return v
+	return like.tree(t), nil
 }
 
 func group(t gitops.Tree) string {

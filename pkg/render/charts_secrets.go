@@ -97,7 +97,7 @@ func objectsIn(m chart.Manifest) []gitops.Tree {
 	}
 	var out []gitops.Tree
 	for _, r := range resources {
-		if t, err := treeOf(r); err == nil {
+		if t, err := treeOf(r, lean{}); err == nil {
 			out = append(out, t)
 		}
 	}
