@@ -214,11 +214,7 @@ func TestIgnoredByQuery(t *testing.T) {
 	byQuery := func(programs ...string) plan.Rules {
 		rule := plan.Ignore{Claim: plan.Claim{Selector: plan.Selector{Kinds: []string{"ConfigMap", "Deployment"}}}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 4}}
 		for _, program := range programs {
-			q, err := jq.Compile(program)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rule.Queries = append(rule.Queries, q)
+			rule.Queries = append(rule.Queries, jqQuery(t, program))
 		}
 		return plan.Rules{Ignore: []plan.Ignore{rule}}
 	}
@@ -259,4 +255,13 @@ func TestIgnoredByQuery(t *testing.T) {
 			t.Errorf("changed though a rule about it cannot be answered: %+v", change)
 		}
 	}
+}
+
+func jqQuery(t *testing.T, program string) plan.Query {
+	t.Helper()
+	q, err := jq.Compile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
 }
