@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -130,13 +131,20 @@ func launchFields() []string {
 
 // row finds a field's row; fields without one are replaced.
 func row(name string) field {
-	for _, f := range fields() {
-		if f.name == name {
-			return f
-		}
+	if f, ok := rows()[name]; ok {
+		return f
 	}
 	return field{name: name}
 }
+
+// rows is the table by name.
+var rows = sync.OnceValue(func() map[string]field { //nolint:gochecknoglobals // made once: every comparison asks it for every field
+	out := map[string]field{}
+	for _, f := range fields() {
+		out[f.name] = f
+	}
+	return out
+})
 
 func (f field) class(managed bool) class {
 	if managed {

@@ -2,7 +2,6 @@ package eks
 
 import (
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/eks-gitops/reconciler/internal/sim/aws"
 	simfault "github.com/eks-gitops/reconciler/internal/sim/aws/fault"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
-	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 const fleet = `apiVersion: eksctl.io/v1alpha5
@@ -234,23 +232,20 @@ func TestParallel(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, fleet)
 	p := r.plan()
-	var mu sync.Mutex
-	done := map[gitops.Ref]bool{}
-	arrived := func(refs []gitops.Ref) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return !slices.ContainsFunc(refs, func(n gitops.Ref) bool {
-			return !done[n] && slices.ContainsFunc(p.Changes, func(c plan.Change) bool { return c.Ref == n })
-		})
+	done := map[gitops.Ref]chan struct{}{}
+	for _, c := range p.Changes {
+		done[c.Ref] = make(chan struct{})
 	}
 	var all sync.WaitGroup
 	for _, c := range p.Changes {
 		all.Go(func() {
-			for started := false; ; {
-				if !arrived(c.Needs) {
-					runtime.Gosched()
-					continue
+			defer close(done[c.Ref])
+			for _, need := range c.Needs {
+				if other, ok := done[need]; ok {
+					<-other
 				}
+			}
+			for started := false; ; {
 				if !started {
 					if err := r.cloud.Apply(t.Context(), c); err != nil {
 						t.Errorf("%s: %v", c.Ref, err)
@@ -264,9 +259,6 @@ func TestParallel(t *testing.T) {
 				}
 				started = !h.Step
 				if h.Status == gitops.Ready {
-					mu.Lock()
-					done[c.Ref] = true
-					mu.Unlock()
 					return
 				}
 				r.Clock.Move(5 * time.Second)
