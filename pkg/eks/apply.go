@@ -193,6 +193,9 @@ func (c *Cloud) seeCluster(ctx context.Context, cfg *Config, w *world) error {
 	if err := c.readRolePolicies(ctx, cfg, w); err != nil {
 		return err
 	}
+	if err := c.readPlacing(ctx, cfg, w); err != nil {
+		return err
+	}
 	if len(w.Versions) > 0 {
 		return nil
 	}

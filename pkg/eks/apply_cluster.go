@@ -113,6 +113,9 @@ func (c *Cloud) updateFailure(ctx context.Context, cfg *Config, id, nodegroup st
 // stepCluster creates the cluster's stack, or takes the next step of changing a live one. EKS takes one update of a
 // cluster at a time, and one aspect per update; a version moves by one minor.
 func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	if e := c.turnedAway(cfg, w); e != nil {
+		return e
+	}
 	name := clusterStack(cfg.Name)
 	s, ok := w.Stacks[name]
 	switch {
@@ -121,11 +124,7 @@ func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops
 	case !ok && w.Cluster == nil && cfg.adopted():
 		return cfg.lost()
 	case !ok && w.Cluster == nil:
-		o, err := c.renderCluster(ctx, cfg, w)
-		if err != nil {
-			return err
-		}
-		return c.createStack(ctx, cfg, o)
+		return c.makeCluster(ctx, cfg, w)
 	case ok && c.isDismissed(aws.ToString(s.StackId)):
 		return nil
 	case ok && stackUseless(s) && w.Cluster == nil, ok && stackBroken(s):
@@ -134,6 +133,15 @@ func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops
 		return nil
 	}
 	return c.alterCluster(ctx, cfg, w, r)
+}
+
+// makeCluster asks for the stack of the control plane and its network.
+func (c *Cloud) makeCluster(ctx context.Context, cfg *Config, w *world) error {
+	o, err := c.renderCluster(ctx, cfg, w)
+	if err != nil {
+		return err
+	}
+	return c.createStack(ctx, cfg, o)
 }
 
 // alterCluster takes the next step of changing a live cluster, if anything differs.

@@ -133,10 +133,11 @@ func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (
 	return standing, arn, nil
 }
 
-// stackFailed tells, for Ready, whether the stack of a ref failed and was not dismissed since.
+// stackFailed tells, for Ready, whether the stack of a ref failed and was not dismissed since. One that ended because EKS refused a zone
+// is for turnedAway to tell of.
 func (c *Cloud) stackFailed(w *world, name string) (gitops.Health, bool) {
 	s, ok := w.Stacks[name]
-	if !ok || c.isDismissed(aws.ToString(s.StackId)) || s.StackStatus == cfntypes.StackStatusRollbackInProgress {
+	if !ok || c.isDismissed(aws.ToString(s.StackId)) || s.StackStatus == cfntypes.StackStatusRollbackInProgress || w.Placing.ended(s) {
 		return gitops.Health{}, false
 	}
 	switch s.StackStatus {

@@ -99,6 +99,10 @@ type Cloud struct {
 	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
 	// show them as they were.
 	dismissed map[string]bool
+	// refused are the refusals that ended the creation of the cluster's stacks, by the stack's id; nil for one that none ended.
+	refused map[string]*refusal
+	// told is the stack whose refusal the last plan told of.
+	told string
 	// steps keeps the calls for one ref in a row.
 	steps map[gitops.Ref]*sync.Mutex
 	// tries are the last steps taken towards each ref: a step that AWS accepts but that changes nothing must end.
@@ -123,7 +127,7 @@ func New(o Options) *Cloud {
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
 		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
-		tries: map[gitops.Ref]try{}, said: map[gitops.Ref]gitops.Health{},
+		tries: map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }
 

@@ -7,7 +7,8 @@
 // How it is laid out, in reading order: Read and Parse (file to Config, strictly), wants (Config to refs), sweep (AWS to
 // world), observe (world and wants to Observed), step (one change, one call to AWS). Beside it, import (world to file), feed (what
 // others do, heard from a queue) and attribute (who did it); and of upgrades preflight (what they need to know), round (how far they
-// go at once, and in which order), concerns (what stands against them) and burden (what moving nodes means).
+// go at once, and in which order), concerns (what stands against them) and burden (what moving nodes means); and of creation zones (which are
+// chosen), refusal (what EKS said to the last attempts) and placing (what follows from both).
 //
 // Invariants:
 //   - progress is read back from AWS, never from memory: a new process continues where the last one was killed;

@@ -443,7 +443,15 @@ for all that is below it.
 
 Only what a file says explicitly is compared. What it does not say is left as it is, be it eksctl's default or somebody's choice.
 
-| changed by | means |
+`)
+	out.WriteString(strings.ReplaceAll(`A file that names neither "availabilityZones" nor "vpc.subnets" gets a cluster in the first three zones (two in us-east-1) that offer every instance
+type of its nodegroups. When EKS refuses one of them ("UnsupportedAvailabilityZoneException"), CloudFormation rolls the stack back; the next pass clears that
+away and makes the cluster in others that EKS offers, and says so ("OtherZones"). What was refused is read from CloudFormation's events, so no
+process has to remember it; zones that refused come last for a week. Zones that a file names are never exchanged: the creation is held
+("ZoneRefused") with the field, the zone and what EKS offers, until git names others, or an hour is over.
+
+`, `"`, "`"))
+	out.WriteString(`| changed by | means |
 |---|---|
 | a call | changed in place; what somebody else changes is taken back |
 | *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved |

@@ -14,7 +14,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	mergeStacks(cfg, r, from, into)
 	switch r.Kind {
 	case KindCluster:
-		into.Retention, into.Versions, into.RolePolicies = from.Retention, from.Versions, from.RolePolicies
+		into.Retention, into.Versions, into.RolePolicies, into.Placing = from.Retention, from.Versions, from.RolePolicies, from.Placing
 	case KindIdentityProvider:
 		into.Provider = from.Provider
 	case KindAddon:

@@ -18,7 +18,7 @@ import (
 func madeFields() []clusterField {
 	const template = "cloudformation:GetTemplate"
 	return []clusterField{
-		{path: []string{"availabilityZones"}, from: template, live: liveZones, form: unordered, note: "of the subnets that were made with the cluster"},
+		{path: []string{"availabilityZones"}, from: template, live: liveZones, form: unordered, note: "of the subnets that were made with the cluster; a file that names none: see above"},
 		{path: []string{"vpc", "cidr"}, from: template, live: liveCIDR, wanted: wantedCIDR, note: "of a VPC that was made with the cluster"},
 		{path: []string{"vpc", "nat", "gateway"}, from: template, live: liveNAT, note: "of a VPC that was made with the cluster"},
 	}

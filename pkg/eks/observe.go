@@ -27,6 +27,7 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 		return nil, failure(gitops.ObserveFailed, cfg.ref(KindCluster, cfg.Name), err).At(cfg.origin("metadata"))
 	}
 	cfg = c.pace(cfg, w)
+	c.tell(w)
 	seen := cfg.observe(w, c.Teardown)
 	if cfg.foreign(w) == nil && !c.Teardown {
 		cfg.doubtMappings(w, inv, seen)
@@ -270,7 +271,7 @@ func (c *Config) observeCluster(w *world) gitops.Observation {
 			// It is on its way; what cannot be seen yet is as the stack will make it.
 			return comparison{live: next, next: next}.observation(next, &health)
 		}
-		return gitops.Observation{Next: next, Spec: next, Owned: true}
+		return c.creation(w, next)
 	}
 	out, err := c.compareCluster(w)
 	if err != nil {

@@ -90,6 +90,9 @@ func (c *Cloud) accountArrived(cfg *Config, w *world, name string) (gitops.Healt
 }
 
 func (c *Cloud) clusterArrived(cfg *Config, w *world) (gitops.Health, error) {
+	if e := c.turnedAway(cfg, w); e != nil {
+		return gitops.Health{Status: gitops.Failed, Reason: e.Reason, Message: e.Message()}, nil
+	}
 	name := clusterStack(cfg.Name)
 	for _, stack := range append([]string{name}, cfg.roleStacks()...) {
 		if h, failed := c.stackFailed(w, stack); failed {

@@ -125,6 +125,9 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 		// Stacks of nodegroups may outlive a cluster that was deleted by hand: they are still there to be deleted.
 		c.groupsOfStacks(w)
 	}
+	if err := c.readPlacing(ctx, cfg, w); err != nil {
+		return err
+	}
 	if err := c.readPreflight(ctx, cfg, w); err != nil {
 		return err
 	}

@@ -60,6 +60,8 @@ type world struct {
 	// left; nil when it is not known.
 	Burdens map[string]burden
 	Free    map[string]int
+	// Placing is where a cluster is made after EKS refused zones; nil when it refused none, or when nothing is to be made.
+	Placing *placing
 	// Failures say why the last attempt of a stack failed, by stack name.
 	Failures map[string]string
 }

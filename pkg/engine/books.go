@@ -205,7 +205,7 @@ func noteworthy(r run.Record, last *run.Record) bool {
 // troubled reports whether a plan has problems. What holds a change is the hold's to say.
 func troubled(p plan.Plan) bool {
 	for _, problem := range p.Problems {
-		if !problem.Reason.Note() && problem.Reason != gitops.UpgradeBlocked {
+		if !problem.Reason.Note() && !problem.Reason.Holds() {
 			return true
 		}
 	}

@@ -43,6 +43,8 @@ const (
 	UpgradeBlocked    Reason = "UpgradeBlocked"
 	UpgradeRound      Reason = "UpgradeRound"
 	UpgradeNote       Reason = "UpgradeNote"
+	ZoneRefused       Reason = "ZoneRefused"
+	OtherZones        Reason = "OtherZones"
 	Held              Reason = "Held"
 	Blocked           Reason = "Blocked"
 	Backoff           Reason = "Backoff"
@@ -75,8 +77,11 @@ func (r Reason) Title() string {
 // Note reports whether a problem of this kind only informs: it keeps neither a plan from being complete nor a cluster from
 // being converged.
 func (r Reason) Note() bool {
-	return r == NotManaged || r == Kept || r == Overruled || r == Deprecated || r == UpgradeRound || r == UpgradeNote
+	return r == NotManaged || r == Kept || r == Overruled || r == Deprecated || r == UpgradeRound || r == UpgradeNote || r == OtherZones
 }
+
+// Holds reports whether a problem of this kind is what holds a change: nothing is unknown for it, and the hold tells of it.
+func (r Reason) Holds() bool { return r == UpgradeBlocked || r == ZoneRefused }
 
 // Explain finds the documentation of a reason.
 func Explain(r Reason) (Explanation, bool) {
@@ -129,6 +134,8 @@ func Explanations() []Explanation {
 		{UpgradeBlocked, "an upgrade of Kubernetes would break something", "Before a control plane is moved, everything that the new version may break is looked for and told together. Until it is solved or approved, the control plane stays as it is.", "do what the lines name, or leave metadata.version as it is; what is approvable goes ahead by reconciler approve PLAN-ID"},
 		{UpgradeRound, "an upgrade of Kubernetes takes another round", "Nodes, or addons, have to follow before the control plane may go on. The next pass goes on by itself when they have.", "nothing; approve what is held of their change"},
 		{UpgradeNote, "to be known of an upgrade", "It holds nothing up.", "nothing, or what the line names"},
+		{ZoneRefused, "EKS refuses an availability zone", "EKS makes no control planes there for now (UnsupportedAvailabilityZoneException). Zones that a file names, itself or by subnets, are never exchanged for others; the same ones are tried again an hour later.", "name zones that the message offers, or none"},
+		{OtherZones, "a cluster is made in other zones", "EKS refused an availability zone that was chosen for a file that names none. The attempt is cleared away, and the cluster is made in zones that EKS offers and that have every instance type of the file.", "nothing; availabilityZones in the file says other ones"},
 		{Held, "a change waits for approval", "It is destructive and no commit has approved it.", "reconciler approve PLAN-ID, then commit the file"},
 		{Blocked, "something it needs is not ready", "It is applied as soon as that is.", "fix the named cause first"},
 		{Backoff, "waiting before the next try", "The last tries failed; git changes or time end the wait.", "reconciler status shows when"},

@@ -34,6 +34,8 @@ type Overview struct {
 //	GET    /_sim/faults         the fault rules in force, with their counters
 //	POST   /_sim/faults         adds the rule in the body and answers its id
 //	DELETE /_sim/faults[/ID]    removes one rule, or all
+//	GET    /_sim/zones          the zones in which EKS has no room for further clusters
+//	PUT    /_sim/zones/NAME     has EKS refuse clusters in a zone; DELETE makes room again
 //	POST   /_sim/advance        brings the world to the present
 //
 // It is not part of AWS and has no signatures; it answers loopback callers only, and none that a web page sent.
@@ -64,6 +66,9 @@ func (s *Server) adminHandler() http.Handler {
 		}
 		answerJSON(w, map[string]int{"removed": removed}, err)
 	})
+	mux.HandleFunc("GET /_sim/zones", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, s.fullZones(), nil) })
+	mux.HandleFunc("PUT /_sim/zones/{name}", func(w http.ResponseWriter, r *http.Request) { s.fillZone(w, r, true) })
+	mux.HandleFunc("DELETE /_sim/zones/{name}", func(w http.ResponseWriter, r *http.Request) { s.fillZone(w, r, false) })
 	mux.HandleFunc("POST /_sim/advance", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, struct{}{}, s.World.Advance())
 	})
@@ -115,6 +120,17 @@ func (s *Server) addFault(body io.Reader) (string, error) {
 		return "", err
 	}
 	return s.Faults().Add(rule)
+}
+
+func (s *Server) fillZone(w http.ResponseWriter, r *http.Request, full bool) {
+	err := s.World.Do(true, func() error { return s.EKS.FillZone(r.PathValue("name"), full) })
+	answerJSON(w, s.fullZones(), err)
+}
+
+func (s *Server) fullZones() map[string][]string {
+	out := map[string][]string{}
+	s.World.Look(func() { out["full"] = s.EKS.FullZones() })
+	return out
 }
 
 func answerJSON(w http.ResponseWriter, v any, err error) {

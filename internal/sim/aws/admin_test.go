@@ -50,6 +50,10 @@ func TestAdmin(t *testing.T) {
 		{"DELETE", "/_sim/faults", "", 200, `"removed": 1`},
 		{"GET", "/_sim/requests?since=x", "", 400, "error"},
 		{"GET", "/_sim/requests", "", 200, "[]"},
+		{"PUT", "/_sim/zones/us-west-2b", "", 200, `"us-west-2b"`},
+		{"PUT", "/_sim/zones/us-west-2z", "", 400, "no availability zone us-west-2z"},
+		{"GET", "/_sim/zones", "", 200, `"us-west-2b"`},
+		{"DELETE", "/_sim/zones/us-west-2b", "", 200, `"full": []`},
 		{"POST", "/_sim/advance", "", 200, "{}"},
 		{"GET", "/_sim/nope", "", 404, ""},
 	} {

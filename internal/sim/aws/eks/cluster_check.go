@@ -213,13 +213,14 @@ func checkEndpoints(on subject, in *VPCConfigRequest, public, private bool) erro
 }
 
 // checkNetwork holds subnets and security groups to the rules of
-// https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html. vpc is where they must be, if that is fixed already.
+// https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html. vpc is where they must be, if that is fixed already: that of a
+// cluster that is there.
 func (s *Service) checkNetwork(on subject, subnetIDs, groupIDs []string, vpc string) ([]Subnet, error) {
 	subnets, err := s.findSubnets(on, subnetIDs)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkZones(on, subnets); err != nil {
+	if err := s.checkZones(on, subnets, vpc == ""); err != nil {
 		return nil, err
 	}
 	if vpc == "" {
@@ -258,37 +259,4 @@ func (s *Service) findSubnets(on subject, ids []string) ([]Subnet, error) {
 		out = append(out, n)
 	}
 	return out, nil
-}
-
-// withoutControlPlanes are the zones in which EKS has no control planes
-// (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html#network-requirements-subnets).
-func withoutControlPlanes() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
-
-func (s *Service) checkZones(on subject, subnets []Subnet) error {
-	zones := map[string]bool{}
-	for _, n := range subnets {
-		if slices.Contains(withoutControlPlanes(), n.ZoneID) {
-			err := on.fail(400, "UnsupportedAvailabilityZoneException", "Cannot create cluster '%s' because %s, the targeted availability zone, does not currently have sufficient capacity to support the cluster. Retry and choose from these availability zones: %s", on.cluster, n.Zone, strings.Join(validZones(subnets), ", "))
-			err.Members["validZones"] = validZones(subnets)
-			return err
-		}
-		if n.FreeAddresses < 6 {
-			return on.badParameter("Subnet %s does not have enough free addresses: EKS needs at least 6", n.ID)
-		}
-		zones[n.Zone] = true
-	}
-	if len(zones) < 2 {
-		return on.badParameter("Subnets specified must be in at least two different AZs")
-	}
-	return nil
-}
-
-func validZones(subnets []Subnet) []string {
-	out := []string{}
-	for _, n := range subnets {
-		if !slices.Contains(withoutControlPlanes(), n.ZoneID) && !slices.Contains(out, n.Zone) {
-			out = append(out, n.Zone)
-		}
-	}
-	return out
 }

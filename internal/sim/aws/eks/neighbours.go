@@ -13,10 +13,11 @@ type Neighbours struct {
 	Keys       Keys
 	Parameters Parameters
 	Machines   Machines
+	Zones      Zones
 }
 
 func (n Neighbours) check() error {
-	if n.Network == nil || n.Templates == nil || n.Groups == nil || n.Principals == nil || n.LogGroups == nil || n.Keys == nil || n.Parameters == nil || n.Machines == nil {
+	if n.Network == nil || n.Templates == nil || n.Groups == nil || n.Principals == nil || n.LogGroups == nil || n.Keys == nil || n.Parameters == nil || n.Machines == nil || n.Zones == nil {
 		return errors.New("making EKS: a neighbour is missing")
 	}
 	return nil
@@ -177,3 +178,12 @@ type Machine struct {
 	MaxPods int
 	Zones   []string // where it is offered
 }
+
+// Zones are the availability zones of the region.
+type Zones interface {
+	// Zones lists them in the order of their names.
+	Zones() []Zone
+}
+
+// Zone is an availability zone.
+type Zone struct{ Name, ID string }

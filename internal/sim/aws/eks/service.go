@@ -98,6 +98,7 @@ func (s *Service) loaded() error {
 	fill(&s.state.Clusters)
 	fill(&s.state.StackCreators)
 	fill(&s.state.StackTags)
+	fill(&s.state.FullZones)
 	for _, c := range s.state.Clusters {
 		fillMaps(c)
 	}

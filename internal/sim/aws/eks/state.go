@@ -13,6 +13,8 @@ type state struct {
 	StackCreators map[string]string
 	// StackTags are the keys of the tags that a stack put on a resource, by the resource's ARN.
 	StackTags map[string][]string
+	// FullZones are the names of zones that have no room for further control planes.
+	FullZones map[string]bool `json:",omitempty"`
 }
 
 // clusterRecord is a cluster with all that belongs to it.
@@ -112,7 +114,7 @@ type capabilityRecord struct {
 }
 
 func newState() *state {
-	return &state{Clusters: map[string]*clusterRecord{}, StackCreators: map[string]string{}, StackTags: map[string][]string{}}
+	return &state{Clusters: map[string]*clusterRecord{}, StackCreators: map[string]string{}, StackTags: map[string][]string{}, FullZones: map[string]bool{}}
 }
 
 // sorted walks a map in the order of its keys, so that everything EKS does is repeatable.

@@ -37,6 +37,7 @@ func Neighbours(s Services, groups eks.Groups) eks.Neighbours {
 		Keys:       s.KMS,
 		Parameters: s.SSM,
 		Machines:   machines{s.EC2},
+		Zones:      zones{s.EC2},
 	}
 }
 
@@ -77,4 +78,15 @@ func (m machines) Running(cluster string) int {
 		n += len(r.Instances)
 	}
 	return n
+}
+
+// zones are EC2's.
+type zones struct{ ec2 *ec2.Service }
+
+func (z zones) Zones() []eks.Zone {
+	var out []eks.Zone
+	for _, zone := range z.ec2.Zones() {
+		out = append(out, eks.Zone{Name: zone.Name, ID: zone.ID})
+	}
+	return out
 }

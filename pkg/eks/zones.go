@@ -1,0 +1,109 @@
+package eks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+)
+
+// avoided are zones that EKS does not support for control planes (EKS user guide, "VPC and subnet requirements").
+func avoided() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
+
+// zones are the zones of a new VPC, for a file that names none: those that were chosen after EKS refused some, or else the first of those
+// that offer every instance type of the file.
+func (c *Cloud) zones(ctx context.Context, spec *api.ClusterConfig, w *world) ([]string, error) {
+	if w.Placing != nil && w.Placing.Field == "" {
+		return w.Placing.Zones, nil
+	}
+	names, err := c.candidates(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	zones := chooseZones(spec.Metadata.Region, names, nil, c.now())
+	if zones == nil {
+		return nil, fmt.Errorf("only %v offer every instance type of the file; at least %d are needed", names, api.MinRequiredAvailabilityZones)
+	}
+	return zones, nil
+}
+
+// candidates are the zones of the region that offer every instance type of the file, by name.
+func (c *Cloud) candidates(ctx context.Context, spec *api.ClusterConfig) ([]string, error) {
+	out, err := c.aws.ec2.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{Filters: []ec2types.Filter{
+		{Name: aws.String("region-name"), Values: []string{spec.Metadata.Region}},
+		{Name: aws.String("state"), Values: []string{string(ec2types.AvailabilityZoneStateAvailable)}},
+		{Name: aws.String("zone-type"), Values: []string{"availability-zone"}},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, z := range out.AvailabilityZones {
+		if !slices.Contains(avoided(), aws.ToString(z.ZoneId)) {
+			names = append(names, aws.ToString(z.ZoneName))
+		}
+	}
+	slices.Sort(names)
+	return c.offering(ctx, spec, names)
+}
+
+// chooseZones takes the first three zones (two in us-east-1, as eksctl does) that EKS did not refuse. eksctl draws lots; a choice that is
+// always the same keeps plans the same. Where fewer than a cluster needs are left, those make up for it that were refused the longest
+// ago, once they may be tried again; none are taken when that does not do either.
+func chooseZones(region string, zones []string, refused []refusal, now time.Time) []string {
+	since := refusedSince(refused, zones)
+	good := slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return !since[z].IsZero() })
+	if len(good) < api.MinRequiredAvailabilityZones {
+		again := slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return since[z].IsZero() || now.Sub(since[z]) < refusing })
+		slices.SortStableFunc(again, func(a, b string) int { return since[a].Compare(since[b]) })
+		good = append(good, again...)
+		if len(good) < api.MinRequiredAvailabilityZones {
+			return nil
+		}
+		good = good[:api.MinRequiredAvailabilityZones]
+		slices.Sort(good)
+	}
+	count := api.RecommendedAvailabilityZones
+	if region == api.RegionUSEast1 {
+		count = api.MinRequiredAvailabilityZones
+	}
+	return good[:min(count, len(good))]
+}
+
+// offering keeps the zones that offer every instance type of the file.
+func (c *Cloud) offering(ctx context.Context, spec *api.ClusterConfig, zones []string) ([]string, error) {
+	var types []string
+	for _, ng := range spec.ManagedNodeGroups {
+		types = append(types, ng.InstanceTypeList()...)
+	}
+	for _, ng := range spec.NodeGroups {
+		types = append(types, ng.InstanceTypeList()...)
+	}
+	types = slices.DeleteFunc(types, func(t string) bool { return t == "" || t == "mixed" })
+	slices.Sort(types)
+	if types = slices.Compact(types); len(types) == 0 {
+		return zones, nil
+	}
+	p := ec2.NewDescribeInstanceTypeOfferingsPaginator(c.aws.ec2, &ec2.DescribeInstanceTypeOfferingsInput{
+		LocationType: ec2types.LocationTypeAvailabilityZone, MaxResults: aws.Int32(100),
+		Filters: []ec2types.Filter{{Name: aws.String("instance-type"), Values: types}, {Name: aws.String("location"), Values: zones}},
+	})
+	offers, err := page(ctx, p.HasMorePages,
+		func(ctx context.Context) (*ec2.DescribeInstanceTypeOfferingsOutput, error) { return p.NextPage(ctx) },
+		func(o *ec2.DescribeInstanceTypeOfferingsOutput) []ec2types.InstanceTypeOffering {
+			return o.InstanceTypeOfferings
+		})
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, o := range offers {
+		counts[aws.ToString(o.Location)]++
+	}
+	return slices.DeleteFunc(zones, func(z string) bool { return counts[z] < len(types) }), nil
+}
