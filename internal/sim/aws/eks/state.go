@@ -79,6 +79,9 @@ type addonRecord struct {
 	Preserve bool
 	Since    time.Time
 	Due      time.Time
+	// Rolled is when its Pods were last made; OnNodes says that they run on nodes.
+	Rolled  time.Time
+	OnNodes bool
 }
 
 type entryRecord struct {
@@ -99,6 +102,8 @@ type profileRecord struct {
 	Profile FargateProfile
 	Token   string
 	Due     time.Time
+	// Since is when it became active.
+	Since time.Time
 }
 
 type providerRecord struct {
