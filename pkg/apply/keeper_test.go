@@ -66,7 +66,7 @@ func TestTakingOverFromAnotherApplierIsHeld(t *testing.T) {
 		t.Errorf("applied without an approval: %v", err)
 	}
 
-	approved := plan.HoldDestructive(plan.Approvals{c.ID: {File: "approvals/x.yaml", Line: 1}})(l.plan(d)).Changes[0]
+	approved := plan.HoldDestructive(plan.Approvals{c.ID: {}, c.Concerns[0].ID: {Most: 1}})(l.plan(d)).Changes[0]
 	if approved.Hold != nil || approved.Approved == nil {
 		t.Fatalf("an approval does not release it: %+v", approved)
 	}
