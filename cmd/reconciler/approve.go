@@ -130,7 +130,22 @@ func approvalFile(p plan.Plan, changes []plan.Change) []byte {
 	for _, c := range changes {
 		fmt.Fprintf(&b, "  - %q # %s %s: %s\n", c.ID, c.Action.Symbol(), c.Ref.Label(), oneLine(c))
 	}
+	for i, about := range concerns(changes) {
+		if i == 0 {
+			b.WriteString("# What was known of them. More of it, or something else, needs another approval.\nconcerns:\n")
+		}
+		fmt.Fprintf(&b, "  %q: %d # %s\n", about.ID, about.Count, strings.Join(strings.Fields(about.Why), " "))
+	}
 	return []byte(b.String())
+}
+
+// concerns are those of all the changes.
+func concerns(changes []plan.Change) []plan.Concern {
+	var out []plan.Concern
+	for _, c := range changes {
+		out = append(out, c.Concerns...)
+	}
+	return out
 }
 
 // oneLine says what a change does, for a comment.

@@ -15,12 +15,19 @@ import (
 )
 
 // holdsData says, in words, what goes with an object besides itself when it is deleted: "" when nothing does.
-func (p *pass) holdsData(ctx context.Context, u *unstructured.Unstructured) string {
+func (p *pass) holdsData(ctx context.Context, u *unstructured.Unstructured) (data string, counts map[string]int) {
 	switch u.GroupVersionKind().GroupKind().String() {
 	case "Namespace":
 		return p.inNamespace(ctx, u.GetName())
 	case "CustomResourceDefinition.apiextensions.k8s.io":
 		return p.ofKind(ctx, u)
+	}
+	return ownData(u), nil
+}
+
+// ownData says what an object that has nothing inside holds itself.
+func ownData(u *unstructured.Unstructured) string {
+	switch u.GroupVersionKind().GroupKind().String() {
 	case "PersistentVolumeClaim":
 		if volume := gitops.StringAt(u.Object, "spec", "volumeName"); volume != "" {
 			return fmt.Sprintf("its volume %s of %s", volume, gitops.StringAt(u.Object, "status", "capacity", "storage"))
@@ -39,7 +46,7 @@ func (p *pass) holdsData(ctx context.Context, u *unstructured.Unstructured) stri
 
 // inNamespace counts what a namespace holds that this plan does not delete by itself: everything but what Kubernetes puts in
 // every namespace, what belongs to a controller, and our own objects that git no longer wants.
-func (p *pass) inNamespace(ctx context.Context, namespace string) string {
+func (p *pass) inNamespace(ctx context.Context, namespace string) (string, map[string]int) {
 	kinds := slices.DeleteFunc(p.link.catalog.namespaced(), func(k kind) bool {
 		switch k.GroupKind().String() {
 		case "Event", "Event.events.k8s.io", "Lease.coordination.k8s.io", "EndpointSlice.discovery.k8s.io", "Endpoints":
@@ -62,27 +69,28 @@ func (p *pass) inNamespace(ctx context.Context, namespace string) string {
 		}
 	})
 	if blind > 0 && len(counts) == 0 {
-		return fmt.Sprintf("unknown content: %d kinds in it cannot be listed", blind)
+		return fmt.Sprintf("unknown content: %d kinds in it cannot be listed", blind), nil
 	}
-	return inside(counts)
+	return inside(counts), counts
 }
 
 // ofKind counts the objects of a definition that this plan does not delete by itself.
-func (p *pass) ofKind(ctx context.Context, crd *unstructured.Unstructured) string {
+func (p *pass) ofKind(ctx context.Context, crd *unstructured.Unstructured) (string, map[string]int) {
 	gk := schema.GroupKind{Group: gitops.StringAt(crd.Object, "spec", "group"), Kind: gitops.StringAt(crd.Object, "spec", "names", "kind")}
 	k, served := p.link.catalog.serving(gk)
 	if !served {
-		return ""
+		return "", nil
 	}
 	items, err := p.metadata(ctx, k, "")
 	if err != nil {
-		return "unknown objects: they cannot be listed"
+		return "unknown objects: they cannot be listed", nil
 	}
 	n := p.beyond(gk, items)
 	if n == 0 {
-		return ""
+		return "", nil
 	}
-	return inside(map[string]int{gk.Kind: n})
+	counts := map[string]int{gk.Kind: n}
+	return inside(counts), counts
 }
 
 // metadata lists the objects of a kind, without their content.

@@ -137,7 +137,7 @@ func (p *pass) store(ctx context.Context, w want, live *unstructured.Unstructure
 			o.Progress = &health
 		}
 		if len(d.replace) > 0 {
-			o.Data = p.holdsData(ctx, live)
+			o.Data, o.Inside = p.holdsData(ctx, live)
 		}
 	}
 	p.mu.Lock()
@@ -199,7 +199,8 @@ func (p *pass) leftover(ctx context.Context, u *unstructured.Unstructured) {
 	if !owned {
 		return
 	}
-	o := gitops.Observation{Live: bare(u.Object, true), Owned: true, Overlay: overlay, Data: p.holdsData(ctx, u)}
+	o := gitops.Observation{Live: bare(u.Object, true), Owned: true, Overlay: overlay}
+	o.Data, o.Inside = p.holdsData(ctx, u)
 	if health := p.health(ctx, p.link, u); health.Status == gitops.Terminating {
 		o.Progress = &health
 	}

@@ -66,7 +66,11 @@ func TestTakingOverFromAnotherApplierIsHeld(t *testing.T) {
 		t.Errorf("applied without an approval: %v", err)
 	}
 
-	approved := plan.HoldDestructive(plan.Approvals{c.ID: {File: "approvals/x.yaml", Line: 1}})(l.plan(d)).Changes[0]
+	a := plan.Approvals{c.ID: {}}
+	for _, about := range c.Concerns {
+		a[about.ID] = gitops.Approval{Most: about.Count}
+	}
+	approved := plan.HoldDestructive(a)(l.plan(d)).Changes[0]
 	if approved.Hold != nil || approved.Approved == nil {
 		t.Fatalf("an approval does not release it: %+v", approved)
 	}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -185,6 +186,11 @@ func TestDataIsTold(t *testing.T) {
 		diff := cmp.Diff(want, data)
 		return diff, diff == ""
 	})
+	for _, c := range l.observe(gitops.Desired{}) {
+		if gitops.StringAt(c.Live, "kind") == "Namespace" && !maps.Equal(c.Inside, map[string]int{"ConfigMap": 1, "PersistentVolumeClaim": 1, "Widget": 1}) {
+			t.Errorf("an approval would be for %v", c.Inside)
+		}
+	}
 	// Everything goes, in an order that works, once somebody says so.
 	p := l.plan(gitops.Desired{})
 	for _, c := range p.Changes {

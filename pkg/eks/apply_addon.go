@@ -37,6 +37,7 @@ func (c *Cloud) stepAddon(ctx context.Context, cfg *Config, w *world, r gitops.R
 	if err != nil {
 		return err
 	}
+	a = cfg.placed(w, a)
 	rights, ready, err := c.addonRights(ctx, cfg, w, a, found, live == nil)
 	if err != nil || !ready {
 		return err

@@ -15,6 +15,7 @@ import (
 // compareAddon compares an addon. Only what the file says is compared: versions, roles and configuration that EKS chose
 // by default are left as they are. The exception is configuration that this product set and git no longer has.
 func (c *Config) compareAddon(w *world, a addon) (comparison, error) {
+	a = c.placed(w, a)
 	out := comparison{next: c.wantedAddon(w, a)}
 	live := w.Addons[a.want.Name]
 	if live == nil {

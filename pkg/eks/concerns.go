@@ -196,7 +196,9 @@ func (c *Config) insightConcerns(w *world) []gitops.Concern {
 			out = append(out, c.noted("%s; that was at %s, and what it is about has changed since. EKS looks anew when the upgrade begins", said, i.Refreshed.UTC().Format(time.DateTime+"Z")))
 		default:
 			try := strings.TrimSuffix(cmp.Or(i.Recommendation, "solve what it says"), ".")
-			out = append(out, c.blocked("metadata.version", try+"; then have EKS look again: aws eks start-insights-refresh --cluster-name "+c.Name, "%s", said))
+			b := c.blocked("metadata.version", try+"; then have EKS look again: aws eks start-insights-refresh --cluster-name "+c.Name, "%s", said)
+			b.About = "EKS insight " + i.Name
+			out = append(out, b)
 		}
 	}
 	if p.Blind {
@@ -235,11 +237,15 @@ func (c *Config) clusterConcerns(w *world) []gitops.Concern {
 	}
 	var out []gitops.Concern
 	for _, o := range p.Written {
-		out = append(out, c.blocked("metadata.version", "have "+o.Manager+" "+o.Advice(c.round.target),
-			"%s: %s wrote it as %s at %s, which is not served from Kubernetes %s on", o.Ref.Label(), o.Manager, o.APIVersion, o.At, minorName(o.Removed)))
+		b := c.blocked("metadata.version", "have "+o.Manager+" "+o.Advice(c.round.target),
+			"%s: %s wrote it as %s at %s, which is not served from Kubernetes %s on", o.Ref.Label(), o.Manager, o.APIVersion, o.At, minorName(o.Removed))
+		b.About = fmt.Sprintf("%s as %s by %s", o.Ref.Label(), o.APIVersion, o.Manager)
+		out = append(out, b)
 	}
 	for _, what := range p.Unknown {
-		out = append(out, c.blocked("metadata.version", "make it readable, or approve the upgrade without knowing", "%s", what))
+		b := c.blocked("metadata.version", "make it readable, or approve the upgrade without knowing", "%s", what)
+		b.About, _, _ = strings.Cut(what, ":") // what kept it from being read differs from time to time
+		out = append(out, b)
 	}
 	return out
 }

@@ -108,7 +108,7 @@ func (c *Config) addonHealth(w *world, name string) gitops.Health {
 	}
 	says := "the addon is " + string(a.Status)
 	if a.Health != nil && len(a.Health.Issues) > 0 {
-		says += fmt.Sprintf(": %s: %s", a.Health.Issues[0].Code, aws.ToString(a.Health.Issues[0].Message))
+		says += fmt.Sprintf(": %s: %s", a.Health.Issues[0].Code, aws.ToString(a.Health.Issues[0].Message)) + c.unplaced(w, a)
 	}
 	switch a.Status {
 	case ekstypes.AddonStatusActive:

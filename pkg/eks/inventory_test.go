@@ -95,7 +95,7 @@ func addonEntries() []entry {
 	out := []entry{
 		{path: addon + "name", class: naming},
 		{addon + "version", mutable, live, byAddon, "without it the version is left alone; latest follows EKS"},
-		{addon + "configurationValues", mutable, live, byAddon, ""},
+		{addon + "configurationValues", mutable, live, byAddon, "CoreDNS without them gets `computeType: Fargate` where a Fargate profile selects it and there are no nodegroups"},
 		{addon + "serviceAccountRoleARN", mutable, live, byAddon, ""},
 		{addon + "attachPolicy", mutable, stack, byStack, ""},
 		{addon + "attachPolicyARNs", mutable, stack, byStack, ""},

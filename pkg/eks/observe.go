@@ -347,7 +347,7 @@ func (c *Config) observeAssociation(w *world, name string) gitops.Observation {
 
 // observeLeft adds what is owned and no longer wanted.
 func (c *Config) observeLeft(w *world, out gitops.Observed) {
-	var pools []gitops.Ref
+	pools := c.dnsAddons()
 	for _, g := range c.nodegroups() {
 		pools = append(pools, c.ref(KindNodegroup, g.name))
 	}
@@ -358,7 +358,7 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
-		// Capacity comes before it goes: a rename in git makes the new group first.
+		// Capacity comes before it goes: a rename in git makes the new group first, and CoreDNS moves to Fargate before the last one goes.
 		g := w.Groups[name]
 		left(KindNodegroup, g.User, g.tree(), g.Stack != nil, pools)
 	}

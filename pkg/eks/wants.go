@@ -29,8 +29,9 @@ type want struct {
 //	        -> roles of service accounts and pods, access entries, Fargate profiles, identity providers
 //	        -> nodegroups -> all other addons
 //
-// Addons whose pods get their rights from the pod identity agent come after it, and no others. CoreDNS is created before the nodegroups but becomes active only on nodes, so nothing waits for it. An upgrade of Kubernetes has an
-// order of its own (inWaves).
+// Addons whose pods get their rights from the pod identity agent come after it, and no others. CoreDNS is created before the
+// nodegroups but becomes active only on nodes, so nothing waits for it; where it runs on Fargate it comes after its profiles
+// (fargate_dns.go). An upgrade of Kubernetes has an order of its own (inWaves).
 func (c *Config) wants() []want {
 	cluster := c.ref(KindCluster, c.Name)
 	out := []want{{ref: cluster, path: "metadata"}}
@@ -46,7 +47,7 @@ func (c *Config) wants() []want {
 		if a.want.CanonicalName() == api.PodIdentityAgentAddon {
 			agent = []gitops.Ref{c.ref(KindAddon, a.want.Name)}
 		}
-		if a.early() && a.want.CanonicalName() != api.CoreDNSAddon {
+		if a.early() && !a.isDNS() {
 			early = append(early, c.ref(KindAddon, a.want.Name))
 		}
 	}
@@ -61,9 +62,7 @@ func (c *Config) wants() []want {
 		if c.usesPodIdentity(a.want) && !slices.Contains(agent, w.ref) {
 			w.needs = append(w.needs, agent...)
 		}
-		if !a.early() {
-			w.needs = append(w.needs, pools...)
-		}
+		w.needs = append(w.needs, c.hostsOf(a, pools)...)
 		out = append(out, w)
 	}
 	for i, sa := range c.full.IAM.ServiceAccounts {
@@ -81,6 +80,17 @@ func (c *Config) wants() []want {
 		out = append(out, want{ref: c.ref(KindNodegroup, g.name), path: g.path, needs: slices.Concat(base, early, admitted)})
 	}
 	return c.inWaves(out)
+}
+
+// hostsOf are the nodegroups and profiles that an addon comes after: all of them, or none for what nodes need.
+func (c *Config) hostsOf(a addon, pools []gitops.Ref) []gitops.Ref {
+	switch {
+	case !a.early():
+		return pools
+	case a.isDNS():
+		return c.dnsProfiles()
+	}
+	return nil
 }
 
 // wantsAccess are what lets people, nodes and pods in: access entries, identity mappings, identity providers and Fargate profiles.

@@ -78,6 +78,13 @@ type Overlay struct {
 	Pending bool `json:"pending,omitempty"`
 }
 
+// Approval is one line of an approval.
+type Approval struct {
+	Position
+	// Most is how many an approved concern may be about; 0 for a change.
+	Most int
+}
+
 // Cluster is what one cluster folder of git says before any overlay is rendered.
 type Cluster struct {
 	// Name is metadata.name of the ClusterConfig, or the folder's base name when there is no readable ClusterConfig.
@@ -87,8 +94,8 @@ type Cluster struct {
 	Config Item
 	// Policy is reconcile.yaml as written; nil when there is none.
 	Policy *Item
-	// Approvals maps approved change ids to the file that approves them.
-	Approvals map[Digest]Position
+	// Approvals maps the ids of approved changes and concerns to where they are approved.
+	Approvals map[Digest]Approval
 	// Overlays are the names of all overlays found, sorted.
 	Overlays []string
 	Problems []*Error

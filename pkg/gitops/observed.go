@@ -1,6 +1,9 @@
 package gitops
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Observation is what is known about one Ref: what is live and what apply would make of it.
 //
@@ -39,6 +42,8 @@ type Observation struct {
 	Finished bool
 	// Data says that deleting or replacing loses data or more than the thing itself, in words ("17 objects inside").
 	Data string
+	// Inside counts by kind what goes along with it, where that can be counted.
+	Inside map[string]int
 	// Effect says in words what the change does to what runs ("2 nodes (i-1, i-2) are replaced, 12 pods move"), and Minutes how long
 	// such changes usually take; 0 when nothing is known of that.
 	Effect  string
@@ -71,7 +76,12 @@ type Concern struct {
 	*Error
 	// Final says that approving the change would not help: git or what is live has to change first.
 	Final bool
+	// About is what it is about, where its words tell more, which changes; empty where the words are it.
+	About string
 }
+
+// Subject tells a concern from others: an approval is for it.
+func (c Concern) Subject() string { return cmp.Or(c.About, c.Message()) }
 
 // Owner is the manager of a field and when it last wrote it (RFC 3339, as the API server tells it).
 type Owner struct {

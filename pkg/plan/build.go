@@ -92,6 +92,7 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	c.Why, c.Minutes = why(c, o), minutes(c, o)
 	hush(&c, o)
 	c.ID = changeID(b.Desired.Cluster, c, b.said(c), cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
+	c.Concerns = b.stakes(c, o)
 	return c, true
 }
 
@@ -239,11 +240,14 @@ func (b *builder) said(c Change) any {
 	return said
 }
 
-// planID hashes the changes a plan holds, in order.
+// planID hashes the changes a plan holds, in order, each with its concerns: whoever approves a plan by its id approves what was shown.
 func planID(p Plan) gitops.Digest {
-	ids := make([]gitops.Digest, 0, len(p.Changes))
+	ids := make([]any, 0, len(p.Changes))
 	for _, c := range p.Changes {
 		ids = append(ids, c.ID)
+		for _, about := range c.Concerns {
+			ids = append(ids, []any{about.ID, about.Count})
+		}
 	}
 	return gitops.DigestOf([]any{p.Cluster, ids})
 }

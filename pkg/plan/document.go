@@ -38,6 +38,7 @@ type changeDocument struct {
 	Edits     []Edit           `json:"edits"`
 	Skipped   []gitops.Skipped `json:"skipped,omitempty"`
 	Hold      *Hold            `json:"hold"`
+	Concerns  []Concern        `json:"concerns,omitempty"`
 	Approved  *gitops.Position `json:"approved,omitempty"`
 	Needs     []gitops.Ref     `json:"needs"`
 	From      gitops.Origin    `json:"from"`
@@ -87,14 +88,14 @@ func (c *Change) UnmarshalJSON(body []byte) error {
 func newChangeDocument(c Change) changeDocument {
 	return changeDocument{
 		ID: c.ID, Ref: c.Ref, Action: c.Action, Why: c.Why, Risk: c.Risk, Minutes: c.Minutes, Drift: c.Drift, Predicted: c.Predicted,
-		Edits: some(c.Edits), Skipped: c.Skipped, Hold: c.Hold, Approved: c.Approved, Needs: some(c.Needs), From: c.From,
+		Edits: some(c.Edits), Skipped: c.Skipped, Hold: c.Hold, Concerns: c.Concerns, Approved: c.Approved, Needs: some(c.Needs), From: c.From,
 	}
 }
 
 func (d changeDocument) change() Change {
 	return Change{
 		ID: d.ID, Ref: d.Ref, Action: d.Action, Why: d.Why, Risk: d.Risk, Minutes: d.Minutes, Drift: d.Drift, Predicted: d.Predicted,
-		Edits: none(d.Edits), Skipped: none(d.Skipped), Hold: d.Hold, Approved: d.Approved, Needs: none(d.Needs), From: d.From,
+		Edits: none(d.Edits), Skipped: none(d.Skipped), Hold: d.Hold, Concerns: none(d.Concerns), Approved: d.Approved, Needs: none(d.Needs), From: d.From,
 	}
 }
 

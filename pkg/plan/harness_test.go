@@ -153,7 +153,11 @@ func (s scenario) policies(t *testing.T, in plan.Input, rules plan.Rules) []plan
 		if !ok {
 			t.Fatalf("approve: no change of %s", text)
 		}
-		approvals[c.ID] = gitops.Position{File: "clusters/" + s.Cluster + "/approvals/a.yaml", Line: 1}
+		at := gitops.Position{File: "clusters/" + s.Cluster + "/approvals/a.yaml", Line: 1}
+		approvals[c.ID] = gitops.Approval{Position: at}
+		for _, about := range c.Concerns {
+			approvals[about.ID] = gitops.Approval{Position: at, Most: about.Count}
+		}
 	}
 	out := rules.Policies(now, approvals)
 	switch s.Only {

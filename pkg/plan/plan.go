@@ -74,7 +74,7 @@ type Hold struct {
 
 // Change is one thing that should change.
 type Change struct {
-	// ID is a hash of ref, action and edits: an approval of it is void as soon as that very change differs.
+	// ID is a hash of ref, action and edits: an approval of it is void as soon as that very change differs. It has to name the concerns, too.
 	ID     gitops.Digest `json:"id"`
 	Ref    gitops.Ref    `json:"ref"`
 	Action Action        `json:"action"`
@@ -90,6 +90,7 @@ type Change struct {
 	Predicted bool             `json:"predicted,omitempty"`
 	Skipped   []gitops.Skipped `json:"skipped,omitempty"`
 	Hold      *Hold            `json:"hold,omitempty"`
+	Concerns  []Concern        `json:"concerns,omitempty"`
 	// Approved is the file that approves a change that would be held.
 	Approved *gitops.Position `json:"approved,omitempty"`
 	// Needs are the changes and gates of this plan that must be done first.

@@ -7,9 +7,6 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
-// Approvals maps the change ids that people allowed in git to the files that say so.
-type Approvals = map[gitops.Digest]gitops.Position
-
 // NoPrune turns deletions into notes: what left git stays live and is listed as kept.
 func NoPrune() Policy {
 	return func(p Plan) Plan {
@@ -107,20 +104,6 @@ func OnlyRefs(refs ...gitops.Ref) Policy {
 		p.Complete = complete(p.Problems)
 		return p
 	}
-}
-
-// approve releases a hold that an approval covers.
-func approve(c Change, a Approvals) Change {
-	if c.Hold != nil && c.Hold.Approvable && approved(c, a) {
-		from := a[c.ID]
-		c.Hold, c.Approved = nil, &from
-	}
-	return c
-}
-
-func approved(c Change, a Approvals) bool {
-	_, ok := a[c.ID]
-	return ok
 }
 
 // domainOf is the domain a problem is about; "" when it is about both or neither.

@@ -277,7 +277,7 @@ func TestApprovalIsOfOneObject(t *testing.T) {
 			ref, o := observe(identity)
 			return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "c"}, Observed: gitops.Observed{ref: o}}, policies...)
 		}
-		approvals := plan.Approvals{build("1").Changes[0].ID: {File: "a.yaml"}}
+		approvals := plan.Approvals{build("1").Changes[0].ID: {}}
 		if c := build("1", plan.HoldDestructive(approvals)).Changes[0]; c.Hold != nil || c.Approved == nil {
 			t.Errorf("approved: %+v", c)
 		}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -68,13 +69,15 @@ func (f *folderReader) approvals() {
 		ids, problems := readApproval(file, body)
 		f.cluster.Problems = append(f.cluster.Problems, problems...)
 		for id, at := range ids {
+			// Files that approve the same add up: none takes back what another one allows.
+			at.Most = max(at.Most, f.cluster.Approvals[id].Most)
 			f.cluster.Approvals[id] = at
 		}
 	}
 }
 
-// readApproval reads one file of change ids.
-func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Position, []*gitops.Error) {
+// readApproval reads one file of ids.
+func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Approval, []*gitops.Error) {
 	docs, failed := documents(file, body)
 	switch {
 	case failed != nil:
@@ -87,43 +90,80 @@ func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Position, 
 	if _, p := read(file, gitops.PolicyInvalid, docs[0]); len(p.problems) > 0 {
 		return nil, p.problems
 	}
-	var problems []*gitops.Error
-	var list *yaml.Node
+	a := approval{file: file, ids: map[gitops.Digest]gitops.Approval{}}
 	for i := 0; i+1 < len(docs[0].Content); i += 2 {
-		switch key := docs[0].Content[i]; key.Value {
+		key, value := docs[0].Content[i], docs[0].Content[i+1]
+		switch key.Value {
 		case "plan":
-			if docs[0].Content[i+1].Kind != yaml.ScalarNode {
-				problems = append(problems, problem(gitops.PolicyInvalid, file, key.Line, "plan must be the id of a plan"))
+			if value.Kind != yaml.ScalarNode {
+				a.fail(key.Line, "plan must be the id of a plan")
 			}
 		case "changes":
-			list = docs[0].Content[i+1]
+			a.changes(value)
+		case "concerns":
+			a.concerns(value)
 		default:
-			problems = append(problems, problem(gitops.PolicyInvalid, file, key.Line, "unknown field %s: want plan and changes", key.Value))
+			a.fail(key.Line, "unknown field %s: want plan, changes and concerns", key.Value)
 		}
 	}
-	if len(items(list)) == 0 {
-		problems = append(problems, problem(gitops.PolicyInvalid, file, docs[0].Line, "want changes: a list of ids"))
+	if !a.named {
+		a.fail(docs[0].Line, "want changes: a list of ids")
 	}
-	ids := map[gitops.Digest]gitops.Position{}
+	if len(a.problems) > 0 {
+		return nil, a.problems
+	}
+	return a.ids, nil
+}
+
+// approval is one file while it is read.
+type approval struct {
+	file     string
+	ids      map[gitops.Digest]gitops.Approval
+	named    bool // there are changes
+	problems []*gitops.Error
+}
+
+func (a *approval) fail(line int, format string, args ...any) {
+	a.problems = append(a.problems, problem(gitops.PolicyInvalid, a.file, line, format, args...))
+}
+
+func (a *approval) changes(list *yaml.Node) {
 	for _, n := range items(list) {
-		id, err := changeID(n)
-		if err != nil {
-			problems = append(problems, problem(gitops.PolicyInvalid, file, n.Line, "%w", err))
+		a.named = true
+		a.add(n, 0)
+	}
+}
+
+// concerns reads how many each approved concern may be about.
+func (a *approval) concerns(m *yaml.Node) {
+	if m.Kind != yaml.MappingNode {
+		a.fail(m.Line, "concerns must be numbers by their ids")
+		return
+	}
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		most, err := strconv.Atoi(m.Content[i+1].Value)
+		if err != nil || most < 1 {
+			a.fail(m.Content[i+1].Line, "a concern is approved up to a number, which is at least 1")
 			continue
 		}
-		ids[id] = gitops.Position{File: file, Line: n.Line}
+		a.add(m.Content[i], most)
 	}
-	if len(problems) > 0 {
-		return nil, problems
+}
+
+func (a *approval) add(n *yaml.Node, most int) {
+	id, err := changeID(n)
+	if err != nil {
+		a.fail(n.Line, "%w", err)
+		return
 	}
-	return ids, nil
+	a.ids[id] = gitops.Approval{Position: gitops.Position{File: a.file, Line: n.Line}, Most: most}
 }
 
 // changeID reads an id as it is written: one of digits only is a number to YAML, and one with an e in it may be too.
 func changeID(n *yaml.Node) (gitops.Digest, error) {
 	id := strings.ToLower(n.Value)
 	if n.Kind != yaml.ScalarNode || !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(id) {
-		return "", errors.New("a change id has 16 hexadecimal digits; a shorter one is not unique")
+		return "", errors.New("an id has 16 hexadecimal digits; a shorter one is not unique")
 	}
 	return gitops.Digest(id), nil
 }

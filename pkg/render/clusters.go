@@ -87,7 +87,7 @@ func sameNames(clusters []gitops.Cluster) []gitops.Cluster {
 }
 
 func (r *Renderer) cluster(s gitops.Snapshot, folder string) gitops.Cluster {
-	c := gitops.Cluster{Name: path.Base(folder), Folder: folder, Approvals: map[gitops.Digest]gitops.Position{}}
+	c := gitops.Cluster{Name: path.Base(folder), Folder: folder, Approvals: map[gitops.Digest]gitops.Approval{}}
 	f := &folderReader{files: s.Files, cluster: &c, own: map[string]bool{}}
 	own, failed := kustomizationFile(f.stat, folder)
 	switch {

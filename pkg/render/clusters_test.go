@@ -34,8 +34,8 @@ apiVersion: eksctl.io/v1alpha5
 `)
 	files["clusters/dev/any-name.yml"].Data = []byte(strings.Replace(string(files["clusters/dev/any-name.yml"].Data), "    labels: *labels0\n    \n", "    maxSize: 3\n", 1))
 	files["clusters/dev/reconcile.yaml"] = archive("-- x --\n# policy\ninterval: 5m\nprune:\n  maxCount: 3\n")["x"]
-	files["clusters/dev/approvals/one.yaml"] = archive("-- x --\nplan: abc\nchanges:\n  - 1234567890123456\n  - \"0123456789abcdef\" # ~ Nodegroup a\n")["x"]
-	files["clusters/dev/approvals/two.yml"] = archive("-- x --\nchanges: [12e4567890123456]\n")["x"]
+	files["clusters/dev/approvals/one.yaml"] = archive("-- x --\nplan: abc\nchanges:\n  - 1234567890123456\n  - \"0123456789abcdef\" # ~ Nodegroup a\nconcerns:\n  \"00000000000000aa\": 5 # objects inside\n  \"1234567890123457\": 1\n")["x"]
+	files["clusters/dev/approvals/two.yml"] = archive("-- x --\n{changes: [12e4567890123456], concerns: {\"1234567890123457\": 2}}\n")["x"]
 	files["clusters/dev/approvals/README.md"] = archive("-- x --\nnot an approval\n")["x"]
 	files["clusters/dev/addons/b/kustomization.yaml"] = archive("-- x --\nresources: []\n")["x"]
 	files["clusters/dev/addons/a/Kustomization"] = archive("-- x --\nresources: []\n")["x"]
@@ -70,9 +70,10 @@ apiVersion: eksctl.io/v1alpha5
 				"interval": at("clusters/dev/reconcile.yaml", 2), "prune": at("clusters/dev/reconcile.yaml", 3), "prune.maxCount": at("clusters/dev/reconcile.yaml", 4),
 			}},
 		},
-		Approvals: map[gitops.Digest]gitops.Position{
-			"1234567890123456": at("clusters/dev/approvals/one.yaml", 3), "0123456789abcdef": at("clusters/dev/approvals/one.yaml", 4),
-			"12e4567890123456": at("clusters/dev/approvals/two.yml", 1),
+		Approvals: map[gitops.Digest]gitops.Approval{
+			"1234567890123456": {Position: at("clusters/dev/approvals/one.yaml", 3)}, "0123456789abcdef": {Position: at("clusters/dev/approvals/one.yaml", 4)},
+			"12e4567890123456": {Position: at("clusters/dev/approvals/two.yml", 1)},
+			"00000000000000aa": {Position: at("clusters/dev/approvals/one.yaml", 6), Most: 5}, "1234567890123457": {Position: at("clusters/dev/approvals/two.yml", 1), Most: 2},
 		},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {

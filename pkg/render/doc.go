@@ -16,6 +16,7 @@
 //	# clusters/NAME/approvals/ANY-NAME.yaml
 //	plan: 1c0ffee4d15ea5e0           # the plan that was approved; for people, not checked
 //	changes: [5eed5eed5eed5eed]      # ids of the approved changes: 16 hexadecimal digits each
+//	concerns: {0ddba11c0ffee000: 5}  # ids of their concerns, and how many each may be about
 //
 // Every topmost folder with a kustomization below the cluster's folder is one overlay. A Component is none: it is there to be
 // included.

@@ -160,7 +160,7 @@ func (s *Service) newAddon(c *clusterRecord, in *CreateAddonInput, offered catal
 	if resolve == "" {
 		resolve = "NONE"
 	}
-	return &addonRecord{Token: in.ClientRequestToken, Resolve: resolve, Since: s.world.Now(), Due: s.in("eks.addon.create"), Addon: Addon{
+	return &addonRecord{Token: in.ClientRequestToken, Resolve: resolve, Since: s.world.Now(), Rolled: s.world.Now(), Due: s.in("eks.addon.create"), Addon: Addon{
 		AddonName: in.AddonName, ClusterName: in.ClusterName, Status: "CREATING", AddonVersion: in.AddonVersion,
 		Health: &AddonHealth{Issues: []AddonIssue{}}, CreatedAt: s.now(), ModifiedAt: s.now(),
 		AddonARN:              s.world.ARN("eks", "addon/"+c.Cluster.Name+"/"+in.AddonName+"/"+s.world.UUID()),

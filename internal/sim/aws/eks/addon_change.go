@@ -38,6 +38,9 @@ func (s *Service) updateAddon(_ context.Context, _ wire.Caller, in *UpdateAddonI
 	c.Updates = append(c.Updates, u)
 	r.Addon.Status, r.Addon.ModifiedAt = "UPDATING", s.now()
 	r.Since, r.Due = s.world.Now(), u.Due
+	if in.AddonVersion != "" && in.AddonVersion != r.Addon.AddonVersion || in.ConfigurationValues != "" && in.ConfigurationValues != r.Addon.ConfigurationValues {
+		r.Rolled, r.OnNodes = s.world.Now(), false
+	}
 	if in.PodIdentityAssociations != nil {
 		s.replaceIdentities(c, r, in.PodIdentityAssociations)
 	}
@@ -119,6 +122,7 @@ func (s *Service) deleteAddon(_ context.Context, _ wire.Caller, in *DeleteAddonI
 func (s *Service) advanceAddons(now time.Time, c *clusterRecord) bool {
 	changed := false
 	for name, r := range sorted(c.Addons) {
+		changed = s.place(now, c, r) || changed
 		switch r.Addon.Status {
 		case "CREATING", "UPDATING":
 			changed = s.settleAddon(now, c, r) || changed
@@ -182,15 +186,6 @@ func (s *Service) applyAddonChange(c *clusterRecord, r *addonRecord) {
 	}
 }
 
-// starved says that an add-on needs a node and there is none.
-func (s *Service) starved(c *clusterRecord, r *addonRecord) bool {
-	if s.countNodes(c) > 0 {
-		return false
-	}
-	offered, _ := catalog.FindAddon(r.Addon.AddonName)
-	return offered.NeedsPods
-}
-
 // watchAddon shows whether an add-on has nodes to run on.
 func (s *Service) watchAddon(c *clusterRecord, r *addonRecord) bool {
 	status, issues := "ACTIVE", []AddonIssue{}
@@ -206,23 +201,6 @@ func (s *Service) watchAddon(c *clusterRecord, r *addonRecord) bool {
 	}
 	r.Addon.Status, r.Addon.Health.Issues = status, issues
 	return true
-}
-
-// countNodes counts what Pods can run on.
-func (s *Service) countNodes(c *clusterRecord) int {
-	if n, known := s.nodes.Count(c.Cluster.Name); known {
-		return n
-	}
-	n := s.neighbours.Machines.Running(c.Cluster.Name)
-	for _, p := range sorted(c.Profiles) {
-		if p.Profile.Status == "ACTIVE" {
-			n++
-		}
-	}
-	if c.Cluster.ComputeConfig != nil && isTrue(c.Cluster.ComputeConfig.Enabled) {
-		n++
-	}
-	return n
 }
 
 // removeAddon takes an add-on away; what it ran stays in the cluster if that was asked for.

@@ -153,10 +153,11 @@ func (s *Service) advanceProfiles(now time.Time, c *clusterRecord) bool {
 		}
 		switch p.Profile.Status {
 		case "CREATING":
-			p.Profile.Status = "ACTIVE"
+			p.Profile.Status, p.Since = "ACTIVE", now
 			changed = true
 		case "DELETING":
 			delete(c.Profiles, name)
+			c.evict(now)
 			changed = true
 		}
 	}

@@ -81,6 +81,9 @@ type addonRecord struct {
 	Preserve bool
 	Since    time.Time
 	Due      time.Time
+	// Rolled is when its Pods were last made; OnNodes says that they run on nodes.
+	Rolled  time.Time
+	OnNodes bool
 }
 
 type entryRecord struct {
@@ -101,6 +104,8 @@ type profileRecord struct {
 	Profile FargateProfile
 	Token   string
 	Due     time.Time
+	// Since is when it became active.
+	Since time.Time
 }
 
 type providerRecord struct {

@@ -7,6 +7,8 @@ type Addon struct {
 	Name, Type, Publisher, Owner, Namespace string
 	// NeedsPods says that the add-on has a Deployment, so that it is not healthy before there is a node.
 	NeedsPods bool
+	// Labels are those of the Pods of the Deployment.
+	Labels map[string]string
 	// NeedsIAM says that its Pods call AWS.
 	NeedsIAM bool
 	// Identities are its service accounts that call AWS, with the policies recommended for them.
@@ -107,6 +109,7 @@ func kubeProxy() Addon {
 func coredns() Addon {
 	return Addon{
 		Name: "coredns", Type: "networking", Publisher: "eks", Owner: "aws", Namespace: "kube-system", NeedsPods: true,
+		Labels:   map[string]string{"eks.amazonaws.com/component": "coredns", "k8s-app": "kube-dns"},
 		Computes: []string{"ec2", "fargate", "hybrid", "auto"}, Schema: corednsSchema,
 		Versions: []AddonVersion{
 			{Version: "v1.14.3-eksbuild.16", Minors: []string{"1.36", "1.35"}},
