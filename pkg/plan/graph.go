@@ -153,8 +153,8 @@ func reach(from []gitops.Ref, stop func(gitops.Ref) bool, next func(gitops.Ref) 
 }
 
 // ordered sorts changes so that what is needed comes first; among those that could come next, what is made comes before
-// what is deleted, then by ref. Needs within a circle count for nothing, its changes are held; what needs one of them comes
-// after all of them.
+// what is deleted, then by ref. Needs within a circle count for nothing, its changes are held. Otherwise a circle is as one: what any
+// of its changes needs comes before all of them, and what needs any of them after all.
 func ordered(changes []Change, circles [][]gitops.Ref) []Change {
 	circle := map[gitops.Ref]int{}
 	for n, refs := range circles {
@@ -163,13 +163,21 @@ func ordered(changes []Change, circles [][]gitops.Ref) []Change {
 		}
 	}
 	at := make(map[gitops.Ref]int, len(changes))
+	needs := make([][]gitops.Ref, len(circles)+1)
 	for i, c := range changes {
 		at[c.Ref] = i
+		if n := circle[c.Ref]; n != 0 {
+			needs[n] = append(needs[n], c.Needs...)
+		}
 	}
 	open := make([]int, len(changes))
 	users := make([][]int, len(changes))
 	for i, c := range changes {
-		for _, need := range c.Needs {
+		own := c.Needs
+		if n := circle[c.Ref]; n != 0 {
+			own = needs[n]
+		}
+		for _, need := range own {
 			whole := []gitops.Ref{need}
 			switch n := circle[need]; {
 			case n != 0 && n == circle[c.Ref]:

@@ -332,7 +332,8 @@ func TestNeedsComeFirst(t *testing.T) {
 				}
 				for _, need := range needs {
 					j, ok := at[need]
-					if !ok || need == c.Ref {
+					// Where only one change of a circle is in the plan, it leads back to it through a gate.
+					if !ok || need == c.Ref && (!held(c) || slices.Contains(c.Needs, need)) {
 						t.Fatalf("%s needs %s, which is not another change of the plan", c.Ref, need)
 					}
 					circular := held(c) && held(p.Changes[j])

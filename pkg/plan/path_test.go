@@ -247,3 +247,23 @@ func FuzzParsePath(f *testing.F) {
 		p.Settle(gitops.Tree{"a": gitops.Tree{"b": []any{gitops.Tree{"name": "c"}, "d"}}}, gitops.Tree{"a": gitops.Tree{"b": []any{"d"}}})
 	})
 }
+
+// What a circle needs comes before all of it, though its own order is open: a part of the plan is in order, too.
+func TestACircleIsAsOne(t *testing.T) {
+	ref := func(name string) gitops.Ref { return gitops.Ref{Domain: gitops.K8s, Kind: "Namespace", Name: name} }
+	change := func(name string, needs ...string) Change {
+		c := Change{Ref: ref(name), Action: Delete}
+		for _, need := range needs {
+			c.Needs = append(c.Needs, ref(need))
+		}
+		return c
+	}
+	got := ordered([]Change{change("a", "b"), change("b", "a", "c"), change("c"), change("user", "a")}, [][]gitops.Ref{{ref("a"), ref("b")}})
+	var names []string
+	for _, c := range got {
+		names = append(names, c.Ref.Name)
+	}
+	if diff := cmp.Diff([]string{"c", "a", "b", "user"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
