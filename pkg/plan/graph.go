@@ -156,39 +156,16 @@ func reach(from []gitops.Ref, stop func(gitops.Ref) bool, next func(gitops.Ref) 
 // what is deleted, then by ref. Needs within a circle count for nothing, its changes are held. Otherwise a circle is as one: what any
 // of its changes needs comes before all of them, and what needs any of them after all.
 func ordered(changes []Change, circles [][]gitops.Ref) []Change {
-	circle := map[gitops.Ref]int{}
-	for n, refs := range circles {
-		for _, ref := range refs {
-			circle[ref] = n + 1
-		}
-	}
 	at := make(map[gitops.Ref]int, len(changes))
-	needs := make([][]gitops.Ref, len(circles)+1)
 	for i, c := range changes {
 		at[c.Ref] = i
-		if n := circle[c.Ref]; n != 0 {
-			needs[n] = append(needs[n], c.Needs...)
-		}
 	}
 	open := make([]int, len(changes))
 	users := make([][]int, len(changes))
-	for i, c := range changes {
-		own := c.Needs
-		if n := circle[c.Ref]; n != 0 {
-			own = needs[n]
-		}
-		for _, need := range own {
-			whole := []gitops.Ref{need}
-			switch n := circle[need]; {
-			case n != 0 && n == circle[c.Ref]:
-				continue
-			case n != 0:
-				whole = circles[n-1]
-			}
-			for _, ref := range whole {
-				open[i]++
-				users[at[ref]] = append(users[at[ref]], i)
-			}
+	for i, first := range before(changes, circles) {
+		for _, ref := range first {
+			open[i]++
+			users[at[ref]] = append(users[at[ref]], i)
 		}
 	}
 	q := &queue{changes: changes}
@@ -204,6 +181,39 @@ func ordered(changes []Change, circles [][]gitops.Ref) []Change {
 		for _, j := range users[i] {
 			if open[j]--; open[j] == 0 {
 				heap.Push(q, j)
+			}
+		}
+	}
+	return out
+}
+
+// before lists what has to come before each change, with circles as one.
+func before(changes []Change, circles [][]gitops.Ref) [][]gitops.Ref {
+	circle := map[gitops.Ref]int{}
+	for n, refs := range circles {
+		for _, ref := range refs {
+			circle[ref] = n + 1
+		}
+	}
+	needs := make([][]gitops.Ref, len(circles)+1)
+	for _, c := range changes {
+		if n := circle[c.Ref]; n != 0 {
+			needs[n] = append(needs[n], c.Needs...)
+		}
+	}
+	out := make([][]gitops.Ref, len(changes))
+	for i, c := range changes {
+		in, own := circle[c.Ref], c.Needs
+		if in != 0 {
+			own = needs[in]
+		}
+		for _, need := range own {
+			switch n := circle[need]; n {
+			case 0:
+				out[i] = append(out[i], need)
+			case in:
+			default:
+				out[i] = append(out[i], circles[n-1]...)
 			}
 		}
 	}
