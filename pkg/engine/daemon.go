@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,8 @@ func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
 	for folder, w := range d.workers {
 		if !seen[folder] {
 			// A folder that left git is no order to delete a cluster: its worker stops, the cluster stays as it is.
-			d.Log.Warn("cluster folder left git; the cluster is no longer reconciled and nothing of it is deleted", "folder", folder)
+			d.Log.Warn("cluster folder left git; the cluster is no longer reconciled and nothing of it is deleted", "folder", folder,
+				"try", fmt.Sprintf("to delete the cluster: reconciler teardown %s --rev %s", folder, w.seen.Hash))
 			w.stop()
 			delete(d.workers, folder)
 		}
@@ -134,6 +136,7 @@ func (d *daemon) assign(ctx context.Context, todo work) {
 		d.workers[todo.cluster.Folder] = w
 		d.running.Go(func() { w.serve(ctx) })
 	}
+	w.seen = todo.snapshot.Revision
 	todo.cluster.Name = w.name // a file that cannot be read does not say the name
 	w.give(todo)
 }

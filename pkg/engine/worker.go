@@ -16,6 +16,8 @@ type worker struct {
 	name string
 	// todo is what the worker was told last.
 	todo work
+	// seen is the newest revision that has the cluster. It is the daemon's goroutine's alone.
+	seen gitops.Revision
 	// mail holds the newest work only: what was superseded is never run.
 	mail chan work
 	// yield tells a pass that only waits to make way for newer work.
