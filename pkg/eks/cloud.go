@@ -99,6 +99,8 @@ type Cloud struct {
 	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
 	// show them as they were.
 	dismissed map[string]bool
+	// wrecks are the stacks whose failure the last sweep showed, by version: it was told, and another try may begin.
+	wrecks map[string]bool
 	// steps keeps the calls for one ref in a row.
 	steps map[gitops.Ref]*sync.Mutex
 	// tries are the last steps taken towards each ref: a step that AWS accepts but that changes nothing must end.

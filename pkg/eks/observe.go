@@ -131,7 +131,7 @@ func (c *Cloud) look(ctx context.Context, cfg *Config) (*world, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.world = w
+	c.world, c.wrecks = w, w.wrecks()
 	c.mu.Unlock()
 	return w, nil
 }
@@ -361,6 +361,7 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 		g := w.Groups[name]
 		left(KindNodegroup, g.User, g.tree(), g.Stack != nil, pools)
 	}
+	c.refuseLast(w, out)
 	for _, name := range slices.Sorted(maps.Keys(w.Addons)) {
 		left(KindAddon, name, addonTree(w.Addons[name]), w.Addons[name].Tags[tagMade] == c.Name, nil)
 	}

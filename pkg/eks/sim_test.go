@@ -3,8 +3,12 @@ package eks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +38,12 @@ type rig struct {
 	restart bool
 	// teardown plans the end of everything.
 	teardown bool
+	// statuses are those that stacks are said to have, by name, where the simulator knows no way into them.
+	statuses map[string]string
+	// nodes are what the simulator drains, where a test has a say in that.
+	nodes *drainable
+	// policies are what reconcile.yaml says.
+	policies []plan.Policy
 	// tolerant goes on after a failure, as the engine does after its backoff.
 	tolerant bool
 	// watch sees every state on the way.
@@ -77,6 +87,9 @@ func (r *rig) reboot() {
 // before the transport has seen the body's end, which breaks the connection.
 func (r *rig) config() sdk.Config {
 	cfg := r.Config()
+	if len(r.statuses) > 0 {
+		cfg.HTTPClient = &http.Client{Transport: pretence{maps.Clone(r.statuses)}}
+	}
 	cfg.Retryer = func() sdk.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.RateLimiter = 6, ratelimit.None
@@ -84,6 +97,32 @@ func (r *rig) config() sdk.Config {
 		})
 	}
 	return cfg
+}
+
+// pretence gives stacks other statuses than they have, in every answer.
+type pretence struct{ statuses map[string]string }
+
+func (p pretence) RoundTrip(q *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(q)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, err
+	}
+	status := regexp.MustCompile("<StackStatus>[A-Z_]*<")
+	members := strings.Split(string(body), "<member>")
+	for i, m := range members {
+		for stack, now := range p.statuses {
+			if strings.Contains(m, "<StackName>"+stack+"<") {
+				members[i] = status.ReplaceAllString(m, "<StackStatus>"+now+"<")
+			}
+		}
+	}
+	said := strings.Join(members, "<member>")
+	answer.Body, answer.ContentLength = io.NopCloser(strings.NewReader(said)), int64(len(said))
+	return answer, nil
 }
 
 // plan looks and plans.

@@ -235,13 +235,28 @@ func (c *Cloud) stackFailure(ctx context.Context, s cfntypes.Stack) (string, err
 	for _, e := range out.StackEvents {
 		reason := aws.ToString(e.ResourceStatusReason)
 		if strings.HasSuffix(string(e.ResourceStatus), "_FAILED") && reason != "" && !strings.Contains(reason, "cancelled") {
-			cause = fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), reason)
+			cause = fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), handlerSays(reason))
 		}
 		if aws.ToString(e.ResourceType) == "AWS::CloudFormation::Stack" && startsOperation(string(e.ResourceStatus)) && cause != "" {
 			break
 		}
 	}
 	return cause, nil
+}
+
+// handlerSays is what a failed resource's handler says and its code (CloudFormation CLI user guide, "Handler error codes"), without what
+// names the request: the same trouble is told in the same words, however often it comes.
+func handlerSays(reason string) string {
+	text, tail, handled := strings.Cut(reason, "\" (RequestToken: ")
+	if !handled {
+		return reason
+	}
+	text = strings.TrimPrefix(text, "Resource handler returned message: \"")
+	text, _, _ = strings.Cut(text, " (Service: ")
+	if _, code, ok := strings.Cut(tail, "HandlerErrorCode: "); ok {
+		text += " (HandlerErrorCode: " + strings.TrimSuffix(code, ")") + ")"
+	}
+	return text
 }
 
 func startsOperation(status string) bool {

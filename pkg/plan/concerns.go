@@ -68,5 +68,5 @@ func concernHold(concerns []gitops.Concern) *Hold {
 		why += fmt.Sprintf("; and %d more, see Problems", more)
 	}
 	final := slices.ContainsFunc(blocking, func(c gitops.Concern) bool { return c.Final })
-	return &Hold{Reason: gitops.UpgradeBlocked, Why: why, Approvable: !final}
+	return &Hold{Reason: first.Reason, Why: why, Approvable: !final}
 }

@@ -222,6 +222,6 @@ func things(n int) string {
 // complete reports whether nothing was left unknown: problems about order or single values do not count.
 func complete(problems []*gitops.Error) bool {
 	return !slices.ContainsFunc(problems, func(p *gitops.Error) bool {
-		return !p.Reason.Note() && p.Reason != gitops.Cycle && p.Reason != gitops.FactsPending && p.Reason != gitops.UpgradeBlocked
+		return !p.Reason.Note() && p.Reason != gitops.Cycle && p.Reason != gitops.FactsPending && p.Reason != gitops.UpgradeBlocked && p.Reason != gitops.PruneBlocked
 	})
 }
