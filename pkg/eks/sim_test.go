@@ -46,6 +46,8 @@ type rig struct {
 	policies []plan.Policy
 	// tolerant goes on after a failure, as the engine does after its backoff.
 	tolerant bool
+	// fuse kills the process at one of its calls.
+	fuse *fuse
 	// watch sees every state on the way.
 	watch func(*world)
 	// did lists the calls that were made, for messages.
@@ -59,7 +61,7 @@ func newRig(t *testing.T, body string) *rig {
 
 func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
-	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7}
+	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7, Dir: o.World.Dir}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
 	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)
@@ -87,6 +89,9 @@ func (r *rig) reboot() {
 // before the transport has seen the body's end, which breaks the connection.
 func (r *rig) config() sdk.Config {
 	cfg := r.Config()
+	if r.fuse != nil {
+		cfg.APIOptions = append(cfg.APIOptions, r.fuse.in)
+	}
 	if len(r.statuses) > 0 {
 		cfg.HTTPClient = &http.Client{Transport: pretence{maps.Clone(r.statuses)}}
 	}
@@ -135,6 +140,9 @@ func (r *rig) plan() plan.Plan {
 	seen, err := r.cloud.Observe(r.t.Context(), d, r.inv)
 	for try := 0; err != nil && r.tolerant && try < 50; try++ {
 		seen, err = r.cloud.Observe(r.t.Context(), d, r.inv)
+	}
+	if err != nil && r.burnt() {
+		return r.plan()
 	}
 	if err != nil {
 		r.t.Fatalf("observing: %v\nafter\n%s", err, strings.Join(r.did, "\n"))
@@ -227,6 +235,9 @@ func (r *rig) run(p plan.Plan) {
 			}
 			if !started[c.Ref] || again[c.Ref] {
 				if err := r.apply(c); err != nil {
+					if r.burnt() {
+						return
+					}
 					if r.tolerant {
 						continue
 					}
@@ -236,6 +247,9 @@ func (r *rig) run(p plan.Plan) {
 			}
 			h, err := r.cloud.Ready(r.t.Context(), c.Ref)
 			if err != nil {
+				if r.burnt() {
+					return
+				}
 				if r.tolerant {
 					continue
 				}
