@@ -149,6 +149,7 @@ func moving(seen gitops.Observed) bool {
 // observe is the pure part: what git wants beside what is live.
 func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 	out := gitops.Observed{}
+	defer c.locks(out)
 	problem := c.foreign(w)
 	if problem == nil && teardown {
 		problem = c.protected(w)
@@ -285,11 +286,10 @@ func wantedProvider() gitops.Tree { return gitops.Tree{"withOIDC": true} }
 
 func (c *Config) observeProvider(w *world) gitops.Observation {
 	next := wantedProvider()
-	o := gitops.Observation{Next: next, Spec: next, Owned: true}
 	if w.Provider {
-		o.Live = next
+		return gitops.Observation{Live: next, Next: next, Spec: next, Owned: true}
 	}
-	return o
+	return gitops.Observation{Next: next, Spec: next, Owned: true}
 }
 
 func (c *Config) observeAddon(w *world, name string) gitops.Observation {
