@@ -79,6 +79,10 @@ func worldOf(t *testing.T, cfg *Config) *world {
 	}
 	for i := range cfg.full.IAM.PodIdentityAssociations {
 		p := &cfg.full.IAM.PodIdentityAssociations[i]
+		if p.RoleARN != "" {
+			w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: &p.RoleARN}
+			continue
+		}
 		r, err := cfg.podRole(p)
 		roleIn(t, w, cfg, r, err)
 		w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: aws.String("arn:" + r.stack)}
