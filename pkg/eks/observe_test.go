@@ -63,6 +63,7 @@ func worldOf(t *testing.T, cfg *Config) *world {
 	}
 	for _, a := range cfg.addons() {
 		live := &ekstypes.Addon{AddonName: aws.String(a.want.Name), AddonVersion: aws.String("v1.2.3-eksbuild.1"), Status: ekstypes.AddonStatusActive}
+		live.NamespaceConfig = &ekstypes.AddonNamespaceConfigResponse{Namespace: aws.String("kube-system")}
 		if a.want.Version != "" {
 			live.AddonVersion = aws.String(a.want.Version)
 		}
