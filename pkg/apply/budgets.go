@@ -23,7 +23,7 @@ type refusal struct {
 }
 
 // refusals says in words what keeps pods: which PodDisruptionBudgets, what these allow now, and which pods wait for them.
-func (l *link) refusals(ctx context.Context, refused []refusal) string {
+func (l *link) refusals(ctx context.Context, refused []refusal) []string {
 	byNamespace := map[string][]refusal{}
 	for _, r := range refused {
 		byNamespace[r.pod.GetNamespace()] = append(byNamespace[r.pod.GetNamespace()], r)
@@ -38,7 +38,7 @@ func (l *link) refusals(ctx context.Context, refused []refusal) string {
 		}
 		whys = append(whys, explainRefusals(budgets, byNamespace[namespace])...)
 	}
-	return strings.Join(whys, "; ")
+	return whys
 }
 
 // explainRefusals explains the refusals of one namespace by its budgets, one text for each budget.

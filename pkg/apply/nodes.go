@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,7 +79,7 @@ func (n Nodes) ReadyNodes(ctx context.Context, instances []string) (int, error) 
 
 // DrainNodes takes one step of a drain: it cordons the nodes on these instances and evicts, through the eviction API, the pods
 // that budgets allow. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words, what keeps
-// them. It never waits and never overrides a budget.
+// them. It never waits and never overrides a budget. Like `kubectl drain` it leaves pods that nothing would make anew to somebody.
 func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, blocked string, err error) {
 	l, nodes, err := n.on(ctx, instances)
 	if err != nil {
@@ -99,11 +100,12 @@ func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, bl
 		}
 		pods = append(pods, on...)
 	}
+	bare := unmanaged(pods)
 	var mu sync.Mutex
 	var refused []refusal
 	var failed error
 	each(len(pods), width, func(i int) {
-		if pods[i].GetDeletionTimestamp() != nil {
+		if pods[i].GetDeletionTimestamp() != nil || metav1.GetControllerOf(&pods[i]) == nil {
 			return
 		}
 		said, err := l.evict(ctx, &pods[i])
@@ -114,7 +116,21 @@ func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, bl
 		}
 		failed = errors.Join(failed, err)
 	})
-	return len(pods), l.refusals(ctx, refused), failed
+	return len(pods), strings.Join(slices.Concat(bare, l.refusals(ctx, refused)), "; "), failed
+}
+
+// unmanaged says which pods no controller would make anew elsewhere: an eviction would be their end.
+func unmanaged(pods []unstructured.Unstructured) []string {
+	var names []string
+	for i := range pods {
+		if metav1.GetControllerOf(&pods[i]) == nil && pods[i].GetDeletionTimestamp() == nil {
+			names = append(names, pods[i].GetNamespace()+"/"+pods[i].GetName())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{plural(int64(len(names)), "pod") + " without a controller, which nothing would make anew, to be deleted by hand: " + few(names)}
 }
 
 // ReleaseNodes undoes the cordons that DrainNodes made, and only those.

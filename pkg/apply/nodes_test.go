@@ -125,6 +125,56 @@ func TestDrainRespectsBudgets(t *testing.T) {
 	}
 }
 
+// TestDrainLeavesBarePods: a drain does as `kubectl drain` does without --force: pods that no controller would make anew stay, and are named,
+// until somebody deletes them; those of a DaemonSet do not count, and those that are done neither.
+func TestDrainLeavesBarePods(t *testing.T) {
+	l := newLab(t)
+	one := l.machine("one")
+	const bare = `
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: NS}
+spec:
+  nodeSelector: {for: NS}
+  tolerations: [{key: for, operator: Equal, value: NS}]
+  containers: [{name: bare, image: "bare:1"}]
+`
+	d := desired(l.items("apps", strings.ReplaceAll(guarded, "minAvailable: 2", "minAvailable: 0")+"---"+bare)...)
+	l.apply(d)
+	pod := d.Items[len(d.Items)-1].Ref
+	for _, ref := range []gitops.Ref{d.Items[1].Ref, pod} {
+		l.eventually("the pods to run", func() (string, bool) {
+			h, err := l.Ready(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return h.Message, h.Status == gitops.Ready
+		})
+	}
+	want := "1 pod without a controller, which nothing would make anew, to be deleted by hand: " + l.id + "/bare"
+	if pods, keep, err := l.Preflight().Load(t.Context(), []string{one}); err != nil || pods != 3 || !slices.Contains(keep, want) {
+		t.Errorf("before: %d pods move, kept by %q, %v", pods, keep, err)
+	}
+	l.eventually("all pods but one to go", func() (string, bool) {
+		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blocked, left == 1 && blocked == want
+	})
+	raw := l.raw()
+	if err := raw.client.Resource(gvr("", "v1", "pods")).Namespace(l.id).Delete(t.Context(), "bare", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	l.eventually("the drain to end", func() (string, bool) {
+		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blocked, left == 0 && blocked == ""
+	})
+}
+
 func TestReleaseLeavesTheCordonsOfOthers(t *testing.T) {
 	l := newLab(t)
 	one := l.machine("one")

@@ -111,8 +111,8 @@ func writers(fields []metav1.ManagedFieldsEntry, apiVersion string) map[string]s
 	return out
 }
 
-// Load tells what draining the nodes on these instances would move: how many pods, and in words the budgets that allow none of them to
-// go now.
+// Load tells what draining the nodes on these instances would move: how many pods, and in words what would keep some of them: budgets that
+// allow none to go now, and that no controller would make them anew.
 func (p Preflight) Load(ctx context.Context, instances []string) (pods int, budgets []string, err error) {
 	l, nodes, err := Nodes(p).on(ctx, instances)
 	if err != nil {
@@ -133,7 +133,7 @@ func (p Preflight) Load(ctx context.Context, instances []string) (pods int, budg
 	if err != nil {
 		return 0, nil, failure(fmt.Errorf("listing PodDisruptionBudgets: %w", err), gitops.ObserveFailed, scrubber{})
 	}
-	return len(moved), tight(list.Items, moved), nil
+	return len(moved), slices.Concat(unmanaged(moved), tight(list.Items, moved)), nil
 }
 
 // tight says which budgets allow none of some pods to go now.

@@ -46,12 +46,12 @@ func (c *Cloud) Apply(ctx context.Context, ch plan.Change) error {
 	if err == nil {
 		return nil
 	}
+	c.forgive(ch.Ref) // AWS did not accept it, and is not to be said to have.
 	if busy(err) {
 		// Another operation holds the lock, one of ours that a read has not shown yet or somebody else's. Ready waits.
-		c.forgive(ch.Ref)
 		return nil
 	}
-	return failure(gitops.ApplyFailed, ch.Ref, err)
+	return cfg.inFields(ch, failure(gitops.ApplyFailed, ch.Ref, err))
 }
 
 // wanted reports whether the file asks for a ref.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -53,7 +54,8 @@ func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff com
 		}
 	}
 	if t.count > patience && c.now().Sub(t.since) > lagging {
-		return gitops.Errorf(gitops.ApplyFailed, "AWS accepted the change %d times, but it stays as it was", t.count-1)
+		c.giveUp(r)
+		return gitops.Errorf(gitops.ApplyFailed, "AWS accepted the change again and again, but it stays as it was")
 	}
 	return nil
 }
@@ -65,12 +67,12 @@ func (c *Cloud) giveUp(r gitops.Ref) {
 	c.mu.Unlock()
 }
 
-// forgive takes back a step that AWS refused because something else holds the lock: it says nothing about the step.
+// forgive takes back a step that AWS did not accept: it says nothing about what the step does.
 func (c *Cloud) forgive(r gitops.Ref) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t, ok := c.tries[r]; ok {
-		t.count, t.since = t.count-1, c.now()
+		t.count, t.since = max(0, t.count-1), c.now()
 		c.tries[r] = t
 	}
 }
@@ -127,8 +129,8 @@ func (c *Cloud) stepCluster(ctx context.Context, cfg *Config, w *world, r gitops
 		return c.makeCluster(ctx, cfg, w)
 	case ok && c.isDismissed(aws.ToString(s.StackId)):
 		return nil
-	case ok && stackUseless(s) && w.Cluster == nil, ok && stackBroken(s):
-		return c.deleteStack(ctx, cfg, s)
+	case ok && w.hopeless(s):
+		return c.clearStack(ctx, cfg, w, s)
 	case cfg.clusterHealth(w).Status != gitops.Ready:
 		return nil
 	}
@@ -144,6 +146,16 @@ func (c *Cloud) makeCluster(ctx context.Context, cfg *Config, w *world) error {
 	return c.createStack(ctx, cfg, o)
 }
 
+// runs says that there is a control plane that works: it goes only by a change that says so, whatever became of its stack.
+func (w *world) runs() bool {
+	return w.Cluster != nil && (w.Cluster.Status == ekstypes.ClusterStatusActive || w.Cluster.Status == ekstypes.ClusterStatusUpdating)
+}
+
+// hopeless says that nothing can become of the cluster that a failed stack was to make: it is cleared away and made anew.
+func (w *world) hopeless(s cfntypes.Stack) bool {
+	return stackUseless(s) && w.Cluster == nil || stackBroken(s) && !w.runs()
+}
+
 // alterCluster takes the next step of changing a live cluster, if anything differs.
 func (c *Cloud) alterCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
 	diff, err := cfg.compareCluster(w)
@@ -156,13 +168,7 @@ func (c *Cloud) alterCluster(ctx context.Context, cfg *Config, w *world, r gitop
 	if err := c.attempt(ctx, cfg, r, diff, ""); err != nil {
 		return err
 	}
-	if err := c.changeCluster(ctx, cfg, w, r, diff); err != nil {
-		if !busy(err) {
-			c.forgive(r) // AWS did not accept it, and is not to be said to have.
-		}
-		return err
-	}
-	return nil
+	return c.changeCluster(ctx, cfg, w, r, diff)
 }
 
 // changeCluster takes the first step that something differs for. A change that is refused does not keep the others from being

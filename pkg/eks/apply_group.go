@@ -59,7 +59,7 @@ func (c *Cloud) makeGroup(ctx context.Context, cfg *Config, w *world, want nodeg
 		if c.isDismissed(aws.ToString(s.StackId)) {
 			return nil
 		}
-		return c.deleteStack(ctx, cfg, s)
+		return c.clearStack(ctx, cfg, w, s)
 	}
 	o, err := c.renderGroup(ctx, cfg, w, want, name)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -48,6 +49,42 @@ func (c *Cloud) deleteStack(ctx context.Context, cfg *Config, s cfntypes.Stack) 
 	c.dismiss(aws.ToString(s.StackId))
 	c.Log.InfoContext(ctx, "stack dismissed", "stack", aws.ToString(s.StackName))
 	return nil
+}
+
+// wrecks are the stacks of which the last operation failed, by version.
+func (w *world) wrecks() map[string]bool {
+	out := map[string]bool{}
+	for _, s := range w.Stacks {
+		if stackWrecked(s) {
+			out[stackVersion(s)] = true
+		}
+	}
+	return out
+}
+
+// stackWrecked says that the stack's last operation failed, and is over.
+func stackWrecked(s cfntypes.Stack) bool {
+	return !stackMoving(s) && (stackUseless(s) || strings.HasPrefix(string(s.StackStatus), "UPDATE_") && strings.Contains(string(s.StackStatus), "ROLLBACK"))
+}
+
+// fell is the health of a stack that failed since the last sweep; false when it did not. Such a failure is told before anything else is
+// tried, or it would never be: the thing would be made over and over without a pause.
+func (c *Cloud) fell(w *world, s cfntypes.Stack) (gitops.Health, bool) {
+	c.mu.Lock()
+	known := c.wrecks[stackVersion(s)]
+	c.mu.Unlock()
+	if known || !stackWrecked(s) {
+		return gitops.Health{}, false
+	}
+	return w.failed(s), true
+}
+
+// clearStack deletes a failed stack, for another to be made. The pass in which it failed tells it, and the next one clears it away.
+func (c *Cloud) clearStack(ctx context.Context, cfg *Config, w *world, s cfntypes.Stack) error {
+	if h, fell := c.fell(w, s); fell && !w.Placing.ended(s) { // of which turnedAway tells
+		return gitops.Errorf(cmp.Or(h.Reason, gitops.HealthFailed), "%s", h.Message)
+	}
+	return c.deleteStack(ctx, cfg, s)
 }
 
 // updateStack gives a stack a new template and the tags that the file says. It keeps the other tags: they name what it is for.
@@ -101,12 +138,12 @@ func (c *Cloud) ensureStack(ctx context.Context, cfg *Config, w *world, o stackO
 	case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
 		return underway, nil
 	case stackUseless(s):
-		return underway, c.deleteStack(ctx, cfg, s)
+		return underway, c.clearStack(ctx, cfg, w, s)
 	case !stackDone(s) && stackMoving(s):
 		return underway, nil
 	case !stackDone(s):
 		h := w.failed(s)
-		return underway, gitops.Errorf(cmp.Or(h.Reason, gitops.ApplyFailed), "%s", h.Message)
+		return underway, gitops.Errorf(cmp.Or(h.Reason, gitops.HealthFailed), "%s", h.Message)
 	}
 	return standing, nil
 }
@@ -124,6 +161,9 @@ func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (
 		return underway, "", err
 	}
 	if !equal(roleView(w.Templates[r.stack]), roleView(rendered)) || !tagged(s, r.tags) {
+		if h, fell := c.fell(w, s); fell {
+			return underway, "", gitops.Errorf(cmp.Or(h.Reason, gitops.HealthFailed), "%s", h.Message)
+		}
 		return underway, "", c.updateStack(ctx, s, r)
 	}
 	arn := output(s, roleOutput)
@@ -145,6 +185,6 @@ func (c *Cloud) stackFailed(w *world, name string) (gitops.Health, bool) {
 		cfntypes.StackStatusDeleteFailed, cfntypes.StackStatusUpdateRollbackFailed, cfntypes.StackStatusUpdateFailed:
 		return w.failed(s), true
 	default:
-		return gitops.Health{}, false
+		return c.fell(w, s)
 	}
 }

@@ -103,6 +103,8 @@ type Cloud struct {
 	refused map[string]*refusal
 	// told is the stack whose refusal the last plan told of.
 	told string
+	// wrecks are the stacks whose failure the last sweep showed, by version: it was told, and another try may begin.
+	wrecks map[string]bool
 	// steps keeps the calls for one ref in a row.
 	steps map[gitops.Ref]*sync.Mutex
 	// tries are the last steps taken towards each ref: a step that AWS accepts but that changes nothing must end.

@@ -100,6 +100,16 @@ func TestClusterFields(t *testing.T) {
 				}}
 			},
 		},
+		"remotePodNetworks": {
+			git: func(*rig) string {
+				return bare + "remoteNetworkConfig: {remoteNodeNetworks: [{cidrs: [10.90.0.0/16]}], remotePodNetworks: [{cidrs: [10.50.0.0/16]}]}\n"
+			},
+			outside: func(*rig) *eks.UpdateClusterConfigInput {
+				return &eks.UpdateClusterConfigInput{RemoteNetworkConfig: &ekstypes.RemoteNetworkConfigRequest{
+					RemoteNodeNetworks: []ekstypes.RemoteNodeNetwork{{Cidrs: []string{"10.90.0.0/16"}}}, RemotePodNetworks: []ekstypes.RemotePodNetwork{{Cidrs: []string{"10.60.0.0/16"}}},
+				}}
+			},
+		},
 		"deletionProtection": {
 			git: func(*rig) string { return withProtection("true") },
 			outside: func(*rig) *eks.UpdateClusterConfigInput {

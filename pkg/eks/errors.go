@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // failure gives an error of AWS its reason. The text names the call and AWS's own code and message, never a request.
@@ -40,11 +41,62 @@ func failure(fallback gitops.Reason, r gitops.Ref, err error) *gitops.Error {
 		reason = gitops.AccessDenied
 	}
 	e := (&gitops.Error{Reason: reason, Err: brief(err)}).On(r)
+	if expired(errorCode(err)) {
+		// Whichever call found it out: all of them would.
+		e.Err = errors.New("the AWS credentials are no longer valid: " + apiMessage(err))
+		e.Try = "renew the credentials; who they are of: aws sts get-caller-identity"
+	}
 	if noCredentials(err) {
 		e.Err = errors.New("no AWS credentials: neither the environment, nor a profile, nor the machine's or Pod's identity has any")
 		e.Try = "aws sts get-caller-identity"
 	}
 	return e
+}
+
+// pathOf is where the file asks for a ref; "" for what eksctl adds by itself.
+func (c *Config) pathOf(r gitops.Ref) string {
+	for _, w := range c.wants() {
+		if w.ref == r {
+			return w.path
+		}
+	}
+	return ""
+}
+
+// fieldsOf are the fields of the file that a change is about: those that differ, if they are few.
+func (c *Config) fieldsOf(ch plan.Change) []string {
+	const many = 3
+	base := c.pathOf(ch.Ref)
+	if ch.Action == plan.Create || len(ch.Edits) == 0 || len(ch.Edits) > many {
+		return []string{base}
+	}
+	out := make([]string, 0, len(ch.Edits))
+	for _, e := range ch.Edits {
+		path := e.Path
+		switch {
+		case ch.Ref.Kind == KindCluster:
+		case e.Path == "version" && position(c.From, join(base, "version")) == position(c.From, base):
+			path = "metadata.version" // which such nodes and addons follow
+		default:
+			path = join(base, e.Path)
+		}
+		out = append(out, path)
+	}
+	return out
+}
+
+// inFields says which fields of the file an error of a change is about, and where the first of them is.
+func (c *Config) inFields(ch plan.Change, e *gitops.Error) *gitops.Error {
+	fields := c.fieldsOf(ch)
+	if e.From.File != "" || e.Err == nil || fields[0] == "" {
+		return e
+	}
+	out := *e
+	out.Ref, out.From = ch.Ref, c.origin(fields[0])
+	if !strings.Contains(e.Message(), fields[0]) {
+		out.Err = fmt.Errorf("%s: %w", strings.Join(fields, ", "), e.Err)
+	}
+	return &out
 }
 
 // noCredentials reports whether the SDK found nobody to sign a request as. It has no type for that: its last resort is the
@@ -68,6 +120,13 @@ func brief(err error) error {
 	return err
 }
 
+func apiMessage(err error) string {
+	if e, ok := errors.AsType[smithy.APIError](err); ok {
+		return e.ErrorMessage()
+	}
+	return ""
+}
+
 func errorCode(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()
@@ -78,9 +137,18 @@ func errorCode(err error) string {
 func denied(code string) bool {
 	switch code {
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedException", "NotAuthorized",
-		"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
+		"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure",
 		"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken",
 		"MissingAuthenticationTokenException", "OptInRequired", "InvalidAccessKeyId":
+		return true
+	}
+	return expired(code)
+}
+
+// expired reports whether a code says that the credentials were good once: no permission is missing.
+func expired(code string) bool {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired":
 		return true
 	}
 	return false

@@ -429,6 +429,10 @@ func TestImportFile(t *testing.T) {
 			}
 		}
 		d := draftOf(t, w)
+		d.offers = map[string]offer{}
+		for name := range w.Addons {
+			d.offers[name] = offer{namespace: "kube-system"}
+		}
 		if situation == "adopted" {
 			d.made = nil
 			for i, zone := range []string{"a", "a", "b"} {

@@ -3,11 +3,9 @@ package eks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
-	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -132,7 +130,7 @@ func (c *Cloud) look(ctx context.Context, cfg *Config) (*world, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.world = w
+	c.world, c.wrecks = w, w.wrecks()
 	c.mu.Unlock()
 	return w, nil
 }
@@ -150,6 +148,7 @@ func moving(seen gitops.Observed) bool {
 // observe is the pure part: what git wants beside what is live.
 func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 	out := gitops.Observed{}
+	defer c.locks(out)
 	problem := c.foreign(w)
 	if problem == nil && teardown {
 		problem = c.protected(w)
@@ -192,24 +191,6 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 	}
 	c.observeLeft(w, out)
 	return out
-}
-
-// foreign reports a cluster or cluster stack of this name that eksctl did not make.
-func (c *Config) foreign(w *world) *gitops.Error {
-	stack := clusterStack(c.Name)
-	from := c.origin("metadata.name")
-	r := c.ref(KindCluster, c.Name)
-	if w.Strangers[stack] {
-		e := gitops.Errorf(gitops.Foreign, "stack %s exists but does not carry the tags of cluster %s: it belongs to something else", stack, c.Name)
-		e.Try = "choose another metadata.name, or find out whose stack it is: aws cloudformation describe-stacks --stack-name " + stack
-		return e.On(r).At(from)
-	}
-	if _, ok := w.Stacks[stack]; w.Cluster != nil && !ok && !c.adopted() && w.Cluster.Status != ekstypes.ClusterStatusDeleting {
-		e := gitops.Errorf(gitops.Foreign, "cluster %s exists, but no stack %s made it: it is not eksctl's", c.Name, stack)
-		e.Try = fmt.Sprintf("choose another metadata.name or, to manage it as it is: reconciler import %s --region %s", c.Name, c.Region)
-		return e.On(r).At(from)
-	}
-	return nil
 }
 
 // observeWant compares one wanted ref.
@@ -286,11 +267,10 @@ func wantedProvider() gitops.Tree { return gitops.Tree{"withOIDC": true} }
 
 func (c *Config) observeProvider(w *world) gitops.Observation {
 	next := wantedProvider()
-	o := gitops.Observation{Next: next, Spec: next, Owned: true}
 	if w.Provider {
-		o.Live = next
+		return gitops.Observation{Live: next, Next: next, Spec: next, Owned: true}
 	}
-	return o
+	return gitops.Observation{Next: next, Spec: next, Owned: true}
 }
 
 func (c *Config) observeAddon(w *world, name string) gitops.Observation {
@@ -362,6 +342,7 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 		g := w.Groups[name]
 		left(KindNodegroup, g.User, g.tree(), g.Stack != nil, pools)
 	}
+	c.refuseLast(w, out)
 	for _, name := range slices.Sorted(maps.Keys(w.Addons)) {
 		left(KindAddon, name, addonTree(w.Addons[name]), w.Addons[name].Tags[tagMade] == c.Name, nil)
 	}

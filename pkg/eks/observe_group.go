@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
@@ -155,6 +157,23 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 		out.Effect, out.Minutes = w.batches(want, line.target)
 	}
 	return out
+}
+
+// refuseLast holds the end of all nodegroups at once: a file that names none any more, and nothing else that pods could run on, is more often
+// broken than meant.
+func (c *Config) refuseLast(w *world, out gitops.Observed) {
+	auto := c.full.AutoModeConfig != nil && api.IsEnabled(c.full.AutoModeConfig.Enabled)
+	if len(c.nodegroups()) > 0 || len(c.full.FargateProfiles) > 0 || auto {
+		return
+	}
+	e := gitops.Errorf(gitops.PruneBlocked, "managedNodeGroups and nodeGroups: the file names no nodegroup any more, and nothing else that pods could run on")
+	e.Try = "put the nodegroups back or, if it is meant, approve the end of each"
+	for _, g := range w.Groups {
+		if o, ok := out[c.ref(KindNodegroup, g.User)]; ok && o.Next == nil && !g.failed() {
+			o.Concerns = []gitops.Concern{{Error: e.At(c.origin("managedNodeGroups"))}}
+			out[c.ref(KindNodegroup, g.User)] = o
+		}
+	}
 }
 
 // tree is a live group that git no longer names, for people.

@@ -14,6 +14,7 @@ import (
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	gocmp "github.com/google/go-cmp/cmp"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"go.yaml.in/yaml/v3"
 
@@ -62,6 +63,7 @@ func worldOf(t *testing.T, cfg *Config) *world {
 	}
 	for _, a := range cfg.addons() {
 		live := &ekstypes.Addon{AddonName: aws.String(a.want.Name), AddonVersion: aws.String("v1.2.3-eksbuild.1"), Status: ekstypes.AddonStatusActive}
+		live.NamespaceConfig = &ekstypes.AddonNamespaceConfigResponse{Namespace: aws.String("kube-system")}
 		if a.want.Version != "" {
 			live.AddonVersion = aws.String(a.want.Version)
 		}
@@ -78,6 +80,10 @@ func worldOf(t *testing.T, cfg *Config) *world {
 	}
 	for i := range cfg.full.IAM.PodIdentityAssociations {
 		p := &cfg.full.IAM.PodIdentityAssociations[i]
+		if p.RoleARN != "" {
+			w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: &p.RoleARN}
+			continue
+		}
 		r, err := cfg.podRole(p)
 		roleIn(t, w, cfg, r, err)
 		w.Associations[p.NameString()] = &ekstypes.PodIdentityAssociation{Namespace: &p.Namespace, ServiceAccount: &p.ServiceAccountName, RoleArn: aws.String("arn:" + r.stack)}
@@ -450,5 +456,32 @@ func TestAttachedRoleOnly(t *testing.T) {
 `)
 	if p := build(cfg.observe(worldOf(t, cfg), false)); len(p.Changes) > 0 || !p.Complete {
 		t.Errorf("%s", describe(nil, p))
+	}
+}
+
+// TestLocks: each change says what takes one operation at a time; what shares a lock with another is of the same cluster.
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	cfg := mustLoad(t, fleet+"fargateProfiles: [{name: all, selectors: [{namespace: apps}]}]\n")
+	got := map[string]string{}
+	for _, c := range build(cfg.observe(newWorld(), false)).Changes {
+		got[c.Ref.Label()] = c.Lock
+	}
+	want := map[string]string{
+		"Cluster dev": "cluster dev", "IdentityProvider oidc": "", "Nodegroup system": "nodegroup system", "Nodegroup batch": "nodegroup batch",
+		"Addon vpc-cni": "addon vpc-cni", "Addon coredns": "addon coredns", "Addon kube-proxy": "addon kube-proxy", "Addon metrics-server": "addon metrics-server",
+		"Addon eks-pod-identity-agent": "addon eks-pod-identity-agent", "FargateProfile all": "Fargate profiles of dev",
+		"ServiceAccount apps/s3":                           "stack eksctl-dev-addon-iamserviceaccount-apps-s3",
+		"PodIdentityAssociation external-dns/external-dns": "stack eksctl-dev-podidentityrole-external-dns-external-dns",
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for kind, want := range map[string]string{
+		KindIdentityProviderConfig: "cluster dev", KindIdentityMapping: "ConfigMap kube-system/aws-auth", KindStack: "stack x", KindAccessEntry: "stack " + entryStack("dev", "x"),
+	} {
+		if lock := cfg.lockOf(cfg.ref(kind, "x")); lock != want {
+			t.Errorf("%s: %q, want %q", kind, lock, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
@@ -36,6 +37,10 @@ func (c *Cloud) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error) 
 		delete(c.tries, r)
 		delete(c.said, r)
 		c.mu.Unlock()
+	}
+	// Whoever refuses a zone names the field that names it.
+	if path := cfg.pathOf(r); health.Status == gitops.Failed && health.Reason != gitops.ZoneRefused && path != "" && !strings.HasPrefix(health.Message, path) {
+		health.Message = path + ": " + health.Message
 	}
 	return health, nil
 }
@@ -96,6 +101,9 @@ func (c *Cloud) clusterArrived(cfg *Config, w *world) (gitops.Health, error) {
 	name := clusterStack(cfg.Name)
 	for _, stack := range append([]string{name}, cfg.roleStacks()...) {
 		if h, failed := c.stackFailed(w, stack); failed {
+			if stackBroken(w.Stacks[name]) && w.runs() {
+				h.Message += "; its control plane works, and is not deleted to make the stack whole: reconciler teardown ends it"
+			}
 			return h, nil
 		}
 	}
@@ -103,7 +111,7 @@ func (c *Cloud) clusterArrived(cfg *Config, w *world) (gitops.Health, error) {
 	case gitops.Absent:
 		return next("stack %s is not there yet", name), nil
 	case gitops.Terminating, gitops.Failed:
-		if s, ok := w.Stacks[name]; ok && (c.isDismissed(aws.ToString(s.StackId)) || stackBroken(s)) {
+		if s, ok := w.Stacks[name]; ok && (c.isDismissed(aws.ToString(s.StackId)) || stackBroken(s) && !w.runs()) {
 			return next("%s: it is cleared away before it is made anew", stackSays(s)), nil
 		}
 		return h, nil

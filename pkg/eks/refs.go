@@ -41,6 +41,41 @@ func ref(cluster, kind, name string) gitops.Ref {
 
 func (c *Config) ref(kind, name string) gitops.Ref { return ref(c.Name, kind, name) }
 
+// locks says of each thing what its changes would hold.
+func (c *Config) locks(seen gitops.Observed) {
+	for r, o := range seen {
+		o.Lock = c.lockOf(r)
+		seen[r] = o
+	}
+}
+
+// lockOf names what AWS takes one operation at a time of, for a change of a ref (EKS API reference, ResourceInUseException of UpdateCluster*,
+// UpdateNodegroup*, UpdateAddon, AssociateIdentityProviderConfig; EKS user guide, "Define which Pods use AWS Fargate": one profile of a cluster at a
+// time; CloudFormation: one operation of a stack). Nothing holds one for IAM's identity provider.
+func (c *Config) lockOf(r gitops.Ref) string {
+	switch r.Kind {
+	case KindCluster, KindIdentityProviderConfig:
+		return "cluster " + c.Name
+	case KindNodegroup:
+		return "nodegroup " + r.Name
+	case KindAddon:
+		return "addon " + r.Name
+	case KindFargateProfile:
+		return "Fargate profiles of " + c.Name
+	case KindServiceAccount:
+		return "stack " + irsaStack(c.Name, r.Name)
+	case KindPodIdentity:
+		return "stack " + podIdentityStack(c.Name, r.Name)
+	case KindAccessEntry:
+		return "stack " + entryStack(c.Name, r.Name)
+	case KindIdentityMapping:
+		return "ConfigMap kube-system/aws-auth"
+	case KindStack:
+		return "stack " + r.Name
+	}
+	return ""
+}
+
 // Stack and resource tags. The first group is eksctl's (facts of v0.225.0, pkg/cfn/manager); the second is this product's.
 const (
 	tagNodegroup   = api.NodeGroupNameTag

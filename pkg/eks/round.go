@@ -78,6 +78,11 @@ func (c *Config) span(w *world) (live, target int, ok bool) {
 	return live, target, live >= 0 && live <= target
 }
 
+// offers says that EKS has a version of Kubernetes, as far as that was asked: towards one that it has not nothing moves.
+func (w *world) offers(minor int) bool {
+	return len(w.Versions) == 0 || slices.ContainsFunc(w.Versions, func(v clusterVersion) bool { return minorOf(v.Version) == minor })
+}
+
 // upgrading reports whether an upgrade is under way: the control plane is not where the file wants it, or nodes are not where the
 // control plane is. Where no nodes follow the control plane nothing tells whether addons still have to.
 func (c *Config) upgrading(w *world) bool {
@@ -135,6 +140,10 @@ func (c *Config) roundOf(w *world) *round {
 	r := &round{live: live, target: target, nodes: target, moves: map[string]addonMove{}}
 	if oldest := c.oldest(w); oldest >= 0 {
 		r.nodes = max(live, min(target, oldest+maxSkew))
+	}
+	if !w.offers(target) {
+		r.goal, r.nodes = live, live
+		return r
 	}
 	addons := c.addonUpgrades(w)
 	r.goal = r.nodes

@@ -3,8 +3,12 @@ package eks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -34,8 +38,16 @@ type rig struct {
 	restart bool
 	// teardown plans the end of everything.
 	teardown bool
+	// statuses are those that stacks are said to have, by name, where the simulator knows no way into them.
+	statuses map[string]string
+	// nodes are what the simulator drains, where a test has a say in that.
+	nodes *drainable
+	// policies are what reconcile.yaml says.
+	policies []plan.Policy
 	// tolerant goes on after a failure, as the engine does after its backoff.
 	tolerant bool
+	// fuse kills the process at one of its calls.
+	fuse *fuse
 	// watch sees every state on the way.
 	watch func(*world)
 	// did lists the calls that were made, for messages.
@@ -49,7 +61,7 @@ func newRig(t *testing.T, body string) *rig {
 
 func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
-	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7}
+	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7, Dir: o.World.Dir}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
 	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)
@@ -77,6 +89,12 @@ func (r *rig) reboot() {
 // before the transport has seen the body's end, which breaks the connection.
 func (r *rig) config() sdk.Config {
 	cfg := r.Config()
+	if r.fuse != nil {
+		cfg.APIOptions = append(cfg.APIOptions, r.fuse.in)
+	}
+	if len(r.statuses) > 0 {
+		cfg.HTTPClient = &http.Client{Transport: pretence{maps.Clone(r.statuses)}}
+	}
 	cfg.Retryer = func() sdk.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.RateLimiter = 6, ratelimit.None
@@ -84,6 +102,32 @@ func (r *rig) config() sdk.Config {
 		})
 	}
 	return cfg
+}
+
+// pretence gives stacks other statuses than they have, in every answer.
+type pretence struct{ statuses map[string]string }
+
+func (p pretence) RoundTrip(q *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(q)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, err
+	}
+	status := regexp.MustCompile("<StackStatus>[A-Z_]*<")
+	members := strings.Split(string(body), "<member>")
+	for i, m := range members {
+		for stack, now := range p.statuses {
+			if strings.Contains(m, "<StackName>"+stack+"<") {
+				members[i] = status.ReplaceAllString(m, "<StackStatus>"+now+"<")
+			}
+		}
+	}
+	said := strings.Join(members, "<member>")
+	answer.Body, answer.ContentLength = io.NopCloser(strings.NewReader(said)), int64(len(said))
+	return answer, nil
 }
 
 // plan looks and plans.
@@ -96,6 +140,9 @@ func (r *rig) plan() plan.Plan {
 	seen, err := r.cloud.Observe(r.t.Context(), d, r.inv)
 	for try := 0; err != nil && r.tolerant && try < 50; try++ {
 		seen, err = r.cloud.Observe(r.t.Context(), d, r.inv)
+	}
+	if err != nil && r.burnt() {
+		return r.plan()
 	}
 	if err != nil {
 		r.t.Fatalf("observing: %v\nafter\n%s", err, strings.Join(r.did, "\n"))
@@ -188,6 +235,9 @@ func (r *rig) run(p plan.Plan) {
 			}
 			if !started[c.Ref] || again[c.Ref] {
 				if err := r.apply(c); err != nil {
+					if r.burnt() {
+						return
+					}
 					if r.tolerant {
 						continue
 					}
@@ -197,6 +247,9 @@ func (r *rig) run(p plan.Plan) {
 			}
 			h, err := r.cloud.Ready(r.t.Context(), c.Ref)
 			if err != nil {
+				if r.burnt() {
+					return
+				}
 				if r.tolerant {
 					continue
 				}

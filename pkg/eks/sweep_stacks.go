@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"golang.org/x/sync/errgroup"
 
@@ -235,13 +236,28 @@ func (c *Cloud) stackFailure(ctx context.Context, s cfntypes.Stack) (string, err
 	for _, e := range out.StackEvents {
 		reason := aws.ToString(e.ResourceStatusReason)
 		if strings.HasSuffix(string(e.ResourceStatus), "_FAILED") && reason != "" && !strings.Contains(reason, "cancelled") {
-			cause = fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), reason)
+			cause = fmt.Sprintf("%s: %s", aws.ToString(e.LogicalResourceId), handlerSays(reason))
 		}
 		if aws.ToString(e.ResourceType) == "AWS::CloudFormation::Stack" && startsOperation(string(e.ResourceStatus)) && cause != "" {
 			break
 		}
 	}
 	return cause, nil
+}
+
+// handlerSays is what a failed resource's handler says and its code (CloudFormation CLI user guide, "Handler error codes"), without what
+// names the request: the same trouble is told in the same words, however often it comes.
+func handlerSays(reason string) string {
+	text, tail, handled := strings.Cut(reason, "\" (RequestToken: ")
+	if !handled {
+		return reason
+	}
+	text = strings.TrimPrefix(text, "Resource handler returned message: \"")
+	text, _, _ = strings.Cut(text, " (Service: ")
+	if _, code, ok := strings.Cut(tail, "HandlerErrorCode: "); ok {
+		text += " (HandlerErrorCode: " + strings.TrimSuffix(code, ")") + ")"
+	}
+	return text
 }
 
 func startsOperation(status string) bool {
@@ -307,4 +323,22 @@ func treeOf(v any) any {
 		return nil
 	}
 	return plain(out)
+}
+
+// foreign reports a cluster or cluster stack of this name that eksctl did not make.
+func (c *Config) foreign(w *world) *gitops.Error {
+	stack := clusterStack(c.Name)
+	from := c.origin("metadata.name")
+	r := c.ref(KindCluster, c.Name)
+	if w.Strangers[stack] {
+		e := gitops.Errorf(gitops.Foreign, "stack %s exists but does not carry the tags of cluster %s: it belongs to something else", stack, c.Name)
+		e.Try = "choose another metadata.name, or find out whose stack it is: aws cloudformation describe-stacks --stack-name " + stack
+		return e.On(r).At(from)
+	}
+	if _, ok := w.Stacks[stack]; w.Cluster != nil && !ok && !c.adopted() && w.Cluster.Status != ekstypes.ClusterStatusDeleting {
+		e := gitops.Errorf(gitops.Foreign, "cluster %s exists, but no stack %s made it: it is not eksctl's", c.Name, stack)
+		e.Try = fmt.Sprintf("choose another metadata.name or, to manage it as it is: reconciler import %s --region %s", c.Name, c.Region)
+		return e.On(r).At(from)
+	}
+	return nil
 }

@@ -47,8 +47,8 @@ func (r *rig) full(zones ...string) {
 	}))
 }
 
-// attempt has the cluster made until that fails, and tells how.
-func (r *rig) attempt() gitops.Health {
+// once has the cluster made until that fails, and tells how.
+func (r *rig) once() gitops.Health {
 	r.t.Helper()
 	c := find(r.t, r.plan(), KindCluster, "dev")
 	r.does(r.cloud.Apply(r.t.Context(), c))
@@ -106,10 +106,10 @@ func TestRefusedZone(t *testing.T) {
 	r := inOregon(t, oregon)
 	r.full("us-west-2a")
 	planned := find(t, r.plan(), KindCluster, "dev")
-	failed := r.attempt()
+	failed := r.once()
 	const says = "EKS refused us-west-2a (does not currently have sufficient capacity to support the cluster): " +
 		"the cluster is made in us-west-2b, us-west-2c and us-west-2d, which EKS offers, as well as every instance type of the file"
-	if want := "stack eksctl-dev-cluster is ROLLBACK_IN_PROGRESS: " + says; failed.Message != want || failed.Reason != gitops.ApplyFailed {
+	if want := "metadata: stack eksctl-dev-cluster is ROLLBACK_IN_PROGRESS: " + says; failed.Message != want || failed.Reason != gitops.ApplyFailed {
 		t.Errorf("the attempt tells %s %q,\nwant %q", failed.Reason, failed.Message, want)
 	}
 	for range 10 {
@@ -162,7 +162,7 @@ func TestRefusedZoneLateListing(t *testing.T) {
 	t.Parallel()
 	r := inOregon(t, oregon)
 	r.full("us-west-2a")
-	r.attempt()
+	r.once()
 	r.plan()
 	_, err := r.Faults().Add(simfault.Rule{Service: "cloudformation", Operation: "ListStacks", Match: "DELETE_COMPLETE", Effect: simfault.Stale})
 	r.does(err)

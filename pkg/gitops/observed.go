@@ -48,6 +48,8 @@ type Observation struct {
 	// such changes usually take; 0 when nothing is known of that.
 	Effect  string
 	Minutes int
+	// Lock names what takes one operation at a time, for a change of this ("nodegroup system"); "" when nothing does.
+	Lock string
 	// Progress is set when an operation on it is in flight already, or when it is live but not ready.
 	Progress *Health
 	// Owners maps a field path to who set its live value, where known.

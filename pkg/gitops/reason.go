@@ -81,7 +81,7 @@ func (r Reason) Note() bool {
 }
 
 // Holds reports whether a problem of this kind is what holds a change: nothing is unknown for it, and the hold tells of it.
-func (r Reason) Holds() bool { return r == UpgradeBlocked || r == ZoneRefused }
+func (r Reason) Holds() bool { return r == UpgradeBlocked || r == ZoneRefused || r == PruneBlocked }
 
 // Explain finds the documentation of a reason.
 func Explain(r Reason) (Explanation, bool) {

@@ -89,7 +89,7 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	b.hold(&c, o)
 	c.Drift = b.drifted(c)
 	c.Risk = risk(c, o)
-	c.Why, c.Minutes = why(c, o), minutes(c, o)
+	c.Why, c.Minutes, c.Lock = why(c, o), minutes(c, o), o.Lock
 	hush(&c, o)
 	c.ID = changeID(b.Desired.Cluster, c, b.said(c), cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
 	c.Concerns = b.stakes(c, o)

@@ -33,6 +33,7 @@ type changeDocument struct {
 	Why       string           `json:"why,omitempty"`
 	Risk      Risk             `json:"risk"`
 	Minutes   int              `json:"minutes,omitempty"`
+	Lock      string           `json:"lock,omitempty"`
 	Drift     bool             `json:"drift,omitempty"`
 	Predicted bool             `json:"predicted,omitempty"`
 	Edits     []Edit           `json:"edits"`
@@ -87,14 +88,14 @@ func (c *Change) UnmarshalJSON(body []byte) error {
 
 func newChangeDocument(c Change) changeDocument {
 	return changeDocument{
-		ID: c.ID, Ref: c.Ref, Action: c.Action, Why: c.Why, Risk: c.Risk, Minutes: c.Minutes, Drift: c.Drift, Predicted: c.Predicted,
+		ID: c.ID, Ref: c.Ref, Action: c.Action, Why: c.Why, Risk: c.Risk, Minutes: c.Minutes, Lock: c.Lock, Drift: c.Drift, Predicted: c.Predicted,
 		Edits: some(c.Edits), Skipped: c.Skipped, Hold: c.Hold, Concerns: c.Concerns, Approved: c.Approved, Needs: some(c.Needs), From: c.From,
 	}
 }
 
 func (d changeDocument) change() Change {
 	return Change{
-		ID: d.ID, Ref: d.Ref, Action: d.Action, Why: d.Why, Risk: d.Risk, Minutes: d.Minutes, Drift: d.Drift, Predicted: d.Predicted,
+		ID: d.ID, Ref: d.Ref, Action: d.Action, Why: d.Why, Risk: d.Risk, Minutes: d.Minutes, Lock: d.Lock, Drift: d.Drift, Predicted: d.Predicted,
 		Edits: none(d.Edits), Skipped: none(d.Skipped), Hold: d.Hold, Concerns: none(d.Concerns), Approved: d.Approved, Needs: none(d.Needs), From: d.From,
 	}
 }

@@ -60,6 +60,7 @@ type liveThing struct {
 	}
 	Effect  string
 	Minutes int
+	Lock    string
 	Needs   []string
 }
 
@@ -109,7 +110,7 @@ func (s scenario) input(t *testing.T) plan.Input {
 		o := in.Observed[ref]
 		o.Owned, o.Overlay, o.Err, o.Predicted, o.Replace, o.Data = !l.Unowned, l.Overlay, l.Err, l.Predicted, l.Replace, l.Data
 		o.Progress, o.Owners, o.Skipped, o.Conflicts = l.Progress, l.Owners, l.Skipped, l.Conflicts
-		o.Effect, o.Minutes = l.Effect, l.Minutes
+		o.Effect, o.Minutes, o.Lock = l.Effect, l.Minutes, l.Lock
 		for _, c := range l.Concerns {
 			o.Concerns = append(o.Concerns, gitops.Concern{Error: c.Err, Final: c.Final})
 		}

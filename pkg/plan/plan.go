@@ -82,8 +82,11 @@ type Change struct {
 	Why  string `json:"why,omitempty"`
 	Risk Risk   `json:"risk"`
 	// Minutes is how long such changes usually take; 0 when nothing is known of that.
-	Minutes int    `json:"minutes,omitempty"`
-	Edits   []Edit `json:"edits,omitempty"`
+	Minutes int `json:"minutes,omitempty"`
+	// Lock names what takes one operation at a time ("cluster dev", "nodegroup system"): of the changes with one lock, the infrastructure's
+	// side carries out one after the other.
+	Lock  string `json:"lock,omitempty"`
+	Edits []Edit `json:"edits,omitempty"`
 	// Drift says that git did not change: the live thing did.
 	Drift bool `json:"drift,omitempty"`
 	// Predicted says that the server could not confirm the outcome yet.

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"path"
@@ -114,6 +115,8 @@ type folderReader struct {
 	cluster *gitops.Cluster
 	// own are folders that the cluster's own kustomization uses: they are no overlays.
 	own map[string]bool
+	// empty is the first YAML file beside the overlays that holds nothing.
+	empty string
 }
 
 func (f *folderReader) stat(name string) (fs.FileInfo, error) { return fs.Stat(f.files, name) }
@@ -186,6 +189,9 @@ func (f *folderReader) candidates() []candidate {
 		if failed != nil {
 			f.fail(asConfig(failed))
 		}
+		if failed == nil && len(docs) == 0 {
+			f.empty = cmp.Or(f.empty, file)
+		}
 		for i, doc := range docs {
 			is, meant := isConfig(doc)
 			if !meant {
@@ -213,6 +219,10 @@ func (f *folderReader) configFromFiles() {
 	case len(found) == 0:
 		e := problem(gitops.ConfigInvalid, f.cluster.Folder, 0, "the folder has no ClusterConfig: want one YAML file with apiVersion: %s and kind: %s", configVersion, configKind)
 		e.Try = "add it, or rename the folder to begin with _ if it is no cluster"
+		if f.empty != "" {
+			e = problem(gitops.ConfigInvalid, f.empty, 1, "the file is empty, and the folder has no ClusterConfig: want apiVersion: %s and kind: %s", configVersion, configKind)
+			e.Try = "bring its content back; to end the cluster: reconciler teardown " + f.cluster.Folder
+		}
 		f.fail(e)
 	case len(found) > 1:
 		for _, other := range found[1:] {

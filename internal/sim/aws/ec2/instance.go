@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,19 @@ func (s *Service) applyOptions(i *Instance, d TemplateData) {
 	i.Protected = d.DisableAPITermination != nil && *d.DisableAPITermination
 }
 
+// Shortage says of which instance types EC2 has none left, from now on.
+func (s *Service) Shortage(types ...string) {
+	s.short = map[string]bool{}
+	for _, name := range types {
+		s.short[name] = true
+	}
+}
+
+// insufficientCapacity is how EC2 refuses a launch it has no room for (EC2 user guide, "Insufficient instance capacity").
+func insufficientCapacity(name, zone string) error {
+	return wire.StatusErrorf(http.StatusInternalServerError, "InsufficientInstanceCapacity", "We currently do not have sufficient %s capacity in the Availability Zone you requested (%s). Our system will be working on provisioning additional capacity.", name, zone)
+}
+
 // checkLaunch finds what RunInstances refuses.
 func (s *Service) checkLaunch(d TemplateData, n *Subnet) (Image, MachineType, error) {
 	image, ok := s.images[d.ImageID]
@@ -148,6 +162,9 @@ func (s *Service) checkLaunch(d TemplateData, n *Subnet) (Image, MachineType, er
 	}
 	if !Offered(m.Name, n.AvailabilityZoneID) {
 		return image, m, wire.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s).", m.Name, n.AvailabilityZone)
+	}
+	if s.short[m.Name] {
+		return image, m, insufficientCapacity(m.Name, n.AvailabilityZone)
 	}
 	if m.Architecture != image.Architecture {
 		return image, m, wire.Errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI.", m.Architecture, image.Architecture)

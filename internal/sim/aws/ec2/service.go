@@ -25,6 +25,7 @@ type Service struct {
 	images  map[string]Image
 	state   state
 	booted  map[string]bool // instances that Machines knows of since this process started
+	short   map[string]bool // instance types of which EC2 has none left now
 }
 
 type state struct {
