@@ -337,13 +337,16 @@ func (c *Cloud) keepWayIn(cfg *Config, seen gitops.Observed) {
 	for _, r := range slices.Collect(maps.Keys(seen)) {
 		o := seen[r]
 		who := comesIn(caller, r, o.Live)
-		if who == "" || o.Next != nil || !o.Owned {
+		if who == "" || o.Next != nil {
 			continue
 		}
-		o.Owned = false
+		owned := o.Owned
+		o.Owned, o.Extra = false, false
 		seen[r] = o
-		note := cfg.keptWayIn(r, who)
-		seen[note.Ref] = gitops.Observation{Err: note}
+		if owned {
+			note := cfg.keptWayIn(r, who)
+			seen[note.Ref] = gitops.Observation{Err: note}
+		}
 	}
 }
 

@@ -35,7 +35,37 @@ const (
 	minutesStack        = 2 // to make or delete a nodegroup, beside its nodes
 	minutesNode         = 3 // from launch to Ready
 	minutesDrain        = 2 // the pods of a node stop, and start elsewhere
+	minutesSetting      = 2 // UpdateClusterConfig
+	minutesLogin        = 10
+	minutesProfile      = 2
+	minutesRole         = 1 // a stack with a role, an entry, a mapping: less than that
 )
+
+// typicalMinutes is how long what leads from the live thing to the wanted one usually takes, when nothing is known but its kind.
+func typicalMinutes(kind string, o gitops.Observation) int {
+	made, changed, gone := minutesRole, minutesRole, minutesRole
+	switch kind {
+	case KindCluster:
+		made, changed, gone = minutesControlPlane+minutesStack, minutesSetting, minutesControlPlane
+	case KindNodegroup:
+		made, changed, gone = minutesStack+minutesNode, minutesNode, minutesStack+minutesDrain
+	case KindAddon:
+		made, changed, gone = minutesAddon, minutesAddon, minutesAddon
+	case KindFargateProfile:
+		made, changed, gone = minutesProfile, minutesRole, minutesProfile
+	case KindIdentityProviderConfig:
+		made, changed, gone = minutesLogin, minutesRole, minutesLogin
+	}
+	switch {
+	case o.Live == nil:
+		return made
+	case o.Next == nil:
+		return gone
+	case len(o.Replace) > 0:
+		return made + gone
+	}
+	return changed
+}
 
 // rolls says that the nodes of the live group that matches the file are replaced one batch after the other.
 func (l lineup) rolls() bool {

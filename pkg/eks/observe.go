@@ -148,7 +148,7 @@ func moving(seen gitops.Observed) bool {
 // observe is the pure part: what git wants beside what is live.
 func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 	out := gitops.Observed{}
-	defer c.locks(out)
+	defer c.annotate(out)
 	problem := c.foreign(w)
 	if problem == nil && teardown {
 		problem = c.protected(w)
@@ -334,7 +334,8 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 	left := func(kind, name string, live gitops.Tree, owned bool, needs []gitops.Ref) {
 		r := c.ref(kind, name)
 		if _, wanted := out[r]; !wanted {
-			out[r] = gitops.Observation{Live: live, Owned: owned, Needs: needs}
+			// What is in aws-auth is inside the cluster.
+			out[r] = gitops.Observation{Live: live, Owned: owned, Extra: !owned && kind != KindIdentityMapping, Needs: needs}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {

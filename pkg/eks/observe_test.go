@@ -485,3 +485,29 @@ func TestLocks(t *testing.T) {
 		}
 	}
 }
+
+// TestMinutes: every change says how long such changes usually take, whatever it does.
+func TestMinutes(t *testing.T) {
+	t.Parallel()
+	before := mustLoad(t, fleet+"fargateProfiles: [{name: all, selectors: [{namespace: apps}]}]\n")
+	got := map[string]int{}
+	told := func(p plan.Plan) {
+		for _, c := range p.Changes {
+			if c.Minutes == 0 {
+				t.Errorf("%s %s says no time", c.Action, c.Ref.Label())
+			}
+			got[string(c.Action)+" "+c.Ref.Kind] = c.Minutes
+		}
+	}
+	told(build(before.observe(newWorld(), false)))
+	told(build(before.observe(worldOf(t, before), true)))
+	told(build(mustLoad(t, strings.Replace(fleet, "desiredCapacity: 2", "desiredCapacity: 3", 1)).observe(worldOf(t, mustLoad(t, fleet)), false)))
+	want := map[string]int{
+		"create Cluster": 12, "delete Cluster": 10, "create Nodegroup": 5, "delete Nodegroup": 4, "update Nodegroup": 3, "create Addon": 1, "delete Addon": 1,
+		"create FargateProfile": 2, "delete FargateProfile": 2, "create ServiceAccount": 1, "delete ServiceAccount": 1,
+		"create PodIdentityAssociation": 1, "delete PodIdentityAssociation": 1, "create IdentityProvider": 1, "delete IdentityProvider": 1,
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

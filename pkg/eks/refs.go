@@ -41,10 +41,13 @@ func ref(cluster, kind, name string) gitops.Ref {
 
 func (c *Config) ref(kind, name string) gitops.Ref { return ref(c.Name, kind, name) }
 
-// locks says of each thing what its changes would hold.
-func (c *Config) locks(seen gitops.Observed) {
+// annotate says of each thing what its changes would hold, and how long they usually take where that is not known better.
+func (c *Config) annotate(seen gitops.Observed) {
 	for r, o := range seen {
 		o.Lock = c.lockOf(r)
+		if o.Minutes == 0 {
+			o.Minutes = typicalMinutes(r.Kind, o)
+		}
 		seen[r] = o
 	}
 }

@@ -48,6 +48,8 @@ type Observation struct {
 	// such changes usually take; 0 when nothing is known of that.
 	Effect  string
 	Minutes int
+	// Extra says that it is live, and neither git's nor made from here: it is left alone, and told.
+	Extra bool
 	// Lock names what takes one operation at a time, for a change of this ("nodegroup system"); "" when nothing does.
 	Lock string
 	// Progress is set when an operation on it is in flight already, or when it is live but not ready.

@@ -38,6 +38,7 @@ const (
 	DrainBlocked      Reason = "DrainBlocked"
 	PruneBlocked      Reason = "PruneBlocked"
 	Kept              Reason = "Kept"
+	Extra             Reason = "Extra"
 	Overruled         Reason = "Overruled"
 	Deprecated        Reason = "Deprecated"
 	UpgradeBlocked    Reason = "UpgradeBlocked"
@@ -77,7 +78,7 @@ func (r Reason) Title() string {
 // Note reports whether a problem of this kind only informs: it keeps neither a plan from being complete nor a cluster from
 // being converged.
 func (r Reason) Note() bool {
-	return r == NotManaged || r == Kept || r == Overruled || r == Deprecated || r == UpgradeRound || r == UpgradeNote || r == OtherZones
+	return r == NotManaged || r == Kept || r == Extra || r == Overruled || r == Deprecated || r == UpgradeRound || r == UpgradeNote || r == OtherZones
 }
 
 // Holds reports whether a problem of this kind is what holds a change: nothing is unknown for it, and the hold tells of it.
@@ -129,6 +130,7 @@ func Explanations() []Explanation {
 		{DrainBlocked, "nodes cannot be drained", "A PodDisruptionBudget does not allow the eviction; the drain goes on as soon as it does.", "raise the replicas or the budget of the named workload"},
 		{PruneBlocked, "a deletion was refused by the prune firewall", "Too much would be deleted at once, or the render was not complete.", "reconciler diff shows what would go; raise the budget in reconcile.yaml if it is right"},
 		{Kept, "it left git and stays live", "Nothing deletes it: prune is off in reconcile.yaml, or somebody took the reconciler's label off. It is not changed any more, and counts as nothing to do.", "set prune.enabled: true in reconcile.yaml, or delete it by hand"},
+		{Extra, "live in AWS, and not in git", "Somebody else made it: a person, or another tool. It is neither changed nor deleted.", "nothing; or write it into the file (reconciler import CLUSTER shows how), which makes it git's"},
 		{Overruled, "the API server stores a field otherwise than git says", "An apply was accepted, and the field has another value all the same: a mutating webhook or policy sets it. It counts as unchanged, because applying again would change nothing.", "say in git what the server stores, or look who sets it: kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies"},
 		{Deprecated, "a later version of Kubernetes does not serve it", "The version of the API that git uses is deprecated, and goes with the named version of Kubernetes. Until then it works as ever.", "write what the line names, before the cluster is upgraded"},
 		{UpgradeBlocked, "an upgrade of Kubernetes would break something", "Before a control plane is moved, everything that the new version may break is looked for and told together. Until it is solved or approved, the control plane stays as it is.", "do what the lines name, or leave metadata.version as it is; what is approvable goes ahead by reconciler approve PLAN-ID"},

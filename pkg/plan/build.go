@@ -62,14 +62,9 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	before, after := b.redacted(c, o)
 	switch {
 	case o.Next == nil:
-		c.Action, c.From, c.Spec, c.Predicted = Delete, b.deletedFrom(ref, o), nil, false
-		if _, booked := b.Inventory[ref]; booked && !o.Owned {
-			b.wall.disown(ref, c.From)
-		}
-		if !b.wall.mayDelete(ref, o.Owned, c.From.Overlay) {
+		if !b.deletes(&c, o) {
 			return Change{}, false
 		}
-		c.Hold = b.wall.hold(c.From.Overlay)
 	case o.Live == nil:
 		c.Action, c.Edits = Create, content(ref, after)
 	default:
@@ -94,6 +89,22 @@ func (b *builder) change(ref gitops.Ref, o gitops.Observation) (Change, bool) {
 	c.ID = changeID(b.Desired.Cluster, c, b.said(c), cmp.Or(o.Identity, gitops.StringAt(o.Live, "metadata", "uid")))
 	c.Concerns = b.stakes(c, o)
 	return c, true
+}
+
+// deletes makes c a deletion; false means that the live thing stays.
+func (b *builder) deletes(c *Change, o gitops.Observation) bool {
+	c.Action, c.From, c.Spec, c.Predicted = Delete, b.deletedFrom(c.Ref, o), nil, false
+	switch _, booked := b.Inventory[c.Ref]; {
+	case booked && !o.Owned:
+		b.wall.disown(c.Ref, c.From)
+	case o.Extra:
+		b.wall.extras = append(b.wall.extras, c.Ref)
+	}
+	if !b.wall.mayDelete(c.Ref, o.Owned, c.From.Overlay) {
+		return false
+	}
+	c.Hold = b.wall.hold(c.From.Overlay)
+	return true
 }
 
 // redacted is what may be shown of an object: no value of a Secret, and none that came, or was applied, out of an encrypted file.

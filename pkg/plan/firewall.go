@@ -36,6 +36,8 @@ type firewall struct {
 	withheld map[gitops.Domain][]gitops.Ref
 	// disowned are the notes about what was ours and is not any more.
 	disowned []*gitops.Error
+	// extras are live, and neither git's nor ours.
+	extras []gitops.Ref
 }
 
 // raise reads from the input what is unknown.
@@ -195,17 +197,24 @@ func (w *firewall) told() []*gitops.Error {
 			out = append(out, e)
 		}
 	}
+	if len(w.extras) > 0 {
+		out = append(out, gitops.Errorf(gitops.Extra, "live, not in git, and left alone: %s", allLabels(w.extras)))
+	}
 	return append(out, w.disowned...)
+}
+
+func allLabels(refs []gitops.Ref) string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.Label())
+	}
+	return strings.Join(out, ", ")
 }
 
 // labels names the first of many refs.
 func labels(refs []gitops.Ref) string {
 	const most = 3
-	var out []string
-	for _, r := range refs[:min(len(refs), most)] {
-		out = append(out, r.Label())
-	}
-	text := strings.Join(out, ", ")
+	text := allLabels(refs[:min(len(refs), most)])
 	if more := len(refs) - most; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}

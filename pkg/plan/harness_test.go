@@ -61,6 +61,7 @@ type liveThing struct {
 	Effect  string
 	Minutes int
 	Lock    string
+	Extra   bool
 	Needs   []string
 }
 
@@ -110,7 +111,7 @@ func (s scenario) input(t *testing.T) plan.Input {
 		o := in.Observed[ref]
 		o.Owned, o.Overlay, o.Err, o.Predicted, o.Replace, o.Data = !l.Unowned, l.Overlay, l.Err, l.Predicted, l.Replace, l.Data
 		o.Progress, o.Owners, o.Skipped, o.Conflicts = l.Progress, l.Owners, l.Skipped, l.Conflicts
-		o.Effect, o.Minutes, o.Lock = l.Effect, l.Minutes, l.Lock
+		o.Effect, o.Minutes, o.Lock, o.Extra = l.Effect, l.Minutes, l.Lock, l.Extra
 		for _, c := range l.Concerns {
 			o.Concerns = append(o.Concerns, gitops.Concern{Error: c.Err, Final: c.Final})
 		}

@@ -81,7 +81,7 @@ type Change struct {
 	// Why is for people and never drives behaviour.
 	Why  string `json:"why,omitempty"`
 	Risk Risk   `json:"risk"`
-	// Minutes is how long such changes usually take; 0 when nothing is known of that.
+	// Minutes is how long such changes usually take; 0 when nothing is known of that, as of objects.
 	Minutes int `json:"minutes,omitempty"`
 	// Lock names what takes one operation at a time ("cluster dev", "nodegroup system"): of the changes with one lock, the infrastructure's
 	// side carries out one after the other.

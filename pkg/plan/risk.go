@@ -133,12 +133,12 @@ func why(c Change, o gitops.Observation) string {
 	return strings.Join(said, "; ")
 }
 
-// minutes is how long the change usually takes; what is made or deleted has no estimate.
+// minutes is how long the change usually takes.
 func minutes(c Change, o gitops.Observation) int {
-	if c.Action == Update || c.Action == Replace {
-		return o.Minutes
+	if c.Action == Wait {
+		return 0
 	}
-	return 0
+	return o.Minutes
 }
 
 func waiting(h gitops.Health) string {
