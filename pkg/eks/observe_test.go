@@ -133,6 +133,9 @@ func accessIn(t *testing.T, w *world, cfg *Config) {
 		}
 		w.Profiles[p.Name] = live
 	}
+	for i := range cfg.full.Capabilities {
+		capabilityIn(t, w, cfg, &cfg.full.Capabilities[i])
+	}
 	for _, name := range cfg.logins() {
 		p, _ := cfg.login(name)
 		w.Logins[name] = &ekstypes.OidcIdentityProviderConfig{
