@@ -37,8 +37,8 @@ func (c *Cloud) readCapabilities(ctx context.Context, cfg *Config, w *world, ane
 	c.mu.Lock()
 	had := c.capable
 	c.mu.Unlock()
-	asked := cfg.asksCapabilities(w)
-	if !asked && !had && !anew && !c.Teardown {
+	asked := had || cfg.asksCapabilities(w)
+	if !asked && !anew && !c.Teardown {
 		return nil
 	}
 	p := eks.NewListCapabilitiesPaginator(c.aws.eks, &eks.ListCapabilitiesInput{ClusterName: &cfg.Name})
