@@ -104,6 +104,9 @@ func handlers() map[string][]string {
 			"eks:AssociateAccessPolicy", "eks:CreateAccessEntry", "eks:DeleteAccessEntry", "eks:DescribeAccessEntry",
 			"eks:DisassociateAccessPolicy", "eks:ListAssociatedAccessPolicies", "eks:TagResource", "eks:UpdateAccessEntry",
 		},
+		"AWS::EKS::Capability": {
+			"eks:CreateCapability", "eks:DeleteCapability", "eks:DescribeCapability", "eks:TagResource", "iam:PassRole",
+		},
 		"AWS::EKS::Cluster": {
 			"eks:CreateCluster", "eks:DeleteCluster", "eks:DescribeCluster", "eks:TagResource", "iam:CreateServiceLinkedRole",
 			"iam:PassRole",

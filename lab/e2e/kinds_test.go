@@ -30,6 +30,7 @@ func rows() map[string][]string {
 		"private":      {"private"},
 		"ipv6":         {"ipv6"},
 		"auto-mode":    {"auto-mode"},
+		"capabilities": {"capabilities"},
 	}
 }
 
@@ -120,6 +121,7 @@ type config struct {
 	ManagedNodeGroups []named
 	FargateProfiles   []named
 	IdentityProviders []named
+	Capabilities      []named
 	IAM               struct {
 		ServiceAccounts []struct {
 			Metadata      named
@@ -185,7 +187,7 @@ func (k *kindsLab) lists(t *testing.T, c trial) {
 	add := func(what string, names ...string) { want[what] = append(want[what], names...) }
 	for what, list := range map[string][][]named{
 		"addon": {c.config.Addons}, "nodegroup": {c.config.NodeGroups, c.config.ManagedNodeGroups}, "fargateprofile": {c.config.FargateProfiles},
-		"identityprovider": {c.config.IdentityProviders},
+		"identityprovider": {c.config.IdentityProviders}, "capability": {c.config.Capabilities},
 	} {
 		for _, item := range slices.Concat(list...) {
 			add(what, item.Name)

@@ -299,7 +299,7 @@ func (c *Config) observeEntry(w *world, principal string) gitops.Observation {
 }
 
 // observeEntriesLeft adds the entries that git does not ask for. Those that have a stack are ours; of the rest, those that EKS
-// makes for nodes and for itself are not even named, so that nothing can take them for ours. A principal that git names another
+// makes for nodes, for capabilities and for itself are not even named, so that nothing can take them for ours. A principal that git names another
 // way is let in before the old one is shut out.
 func (c *Config) observeEntriesLeft(w *world, left func(kind, name string, live gitops.Tree, owned bool, needs []gitops.Ref)) {
 	wanted := c.letIn()
@@ -309,7 +309,7 @@ func (c *Config) observeEntriesLeft(w *world, left func(kind, name string, live 
 		}
 	}
 	for _, principal := range slices.Sorted(maps.Keys(w.Entries)) {
-		if aws.ToString(w.Entries[principal].Type) == standardEntry && !strings.Contains(principal, ":role/aws-service-role/") {
+		if aws.ToString(w.Entries[principal].Type) == standardEntry && !strings.Contains(principal, ":role/aws-service-role/") && !w.worksAs(principal) {
 			left(KindAccessEntry, principal, gitops.Tree{"principalARN": principal}, false, wanted)
 		}
 	}

@@ -67,6 +67,10 @@ func (w *world) owned(cluster string) *world {
 	})
 	maps.DeleteFunc(out.Addons, func(_ string, a *ekstypes.Addon) bool { return a.Tags[tagMade] != cluster })
 	maps.DeleteFunc(out.Profiles, func(_ string, p *ekstypes.FargateProfile) bool { return p.Tags[tagMade] != cluster })
+	maps.DeleteFunc(out.Capabilities, func(name string, _ *capability) bool {
+		_, stacked := w.Stacks[capabilityStack(cluster, name)]
+		return !stacked
+	})
 	maps.DeleteFunc(out.Logins, func(_ string, l *ekstypes.OidcIdentityProviderConfig) bool { return l.Tags[tagMade] != cluster })
 	maps.DeleteFunc(out.Associations, func(name string, _ *ekstypes.PodIdentityAssociation) bool { return !w.ownsAssociation(cluster, name) })
 	return out

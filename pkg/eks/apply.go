@@ -87,6 +87,9 @@ func (c *Config) spec(r gitops.Ref) gitops.Tree {
 	case KindIdentityProviderConfig:
 		_, written := c.login(r.Name)
 		return written
+	case KindCapability:
+		_, written := c.capability(r.Name)
+		return written
 	}
 	want, ok := c.nodegroup(r.Name)
 	if !ok {
@@ -115,6 +118,8 @@ func (c *Cloud) converge(ctx context.Context, cfg *Config, w *world, ch plan.Cha
 		return c.stepProfile(ctx, cfg, w, ch)
 	case KindIdentityProviderConfig:
 		return c.stepLogin(ctx, cfg, w, ch)
+	case KindCapability:
+		return c.stepCapability(ctx, cfg, w, ch)
 	case KindNodegroup:
 		return c.stepGroup(ctx, cfg, w, ch)
 	}
@@ -164,6 +169,8 @@ func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world
 		return c.seeProfile(ctx, cfg, w, r.Name)
 	case KindIdentityProviderConfig:
 		return c.seeLogins(ctx, cfg, w)
+	case KindCapability:
+		return c.seeCapability(ctx, cfg, w, r.Name)
 	case KindNodegroup:
 		return c.refreshGroups(ctx, cfg, w, cfg.groupNames(w, r.Name))
 	}

@@ -48,7 +48,7 @@ func (c *Cloud) attempt(ctx context.Context, cfg *Config, r gitops.Ref, diff com
 	c.tries[r] = t
 	c.mu.Unlock()
 	if t.count > 1 && t.update != "" {
-		if err := c.updateFailure(ctx, cfg, t.update, nodegroup); err != nil {
+		if err := c.updateFailure(ctx, cfg, r, t.update, nodegroup); err != nil {
 			c.giveUp(r)
 			return err
 		}
@@ -90,10 +90,13 @@ func (c *Cloud) began(r gitops.Ref, u *ekstypes.Update) {
 }
 
 // updateFailure tells why an update of EKS failed; nil when it did not.
-func (c *Cloud) updateFailure(ctx context.Context, cfg *Config, id, nodegroup string) error {
+func (c *Cloud) updateFailure(ctx context.Context, cfg *Config, r gitops.Ref, id, nodegroup string) error {
 	in := &eks.DescribeUpdateInput{Name: &cfg.Name, UpdateId: &id}
 	if nodegroup != "" {
 		in.NodegroupName = &nodegroup
+	}
+	if r.Kind == KindCapability {
+		in.CapabilityName = &r.Name
 	}
 	out, err := c.aws.eks.DescribeUpdate(ctx, in)
 	if absent(err) {

@@ -146,6 +146,8 @@ func (c *Config) liveNames(w *world, r gitops.Ref) []string {
 		return []string{irsaStack(c.Name, r.Name)}
 	case KindPodIdentity:
 		return []string{podIdentityStack(c.Name, r.Name)}
+	case KindCapability:
+		return []string{r.Name, capabilityStack(c.Name, r.Name), capabilityRoleStack(c.Name, r.Name)}
 	case KindNodegroup:
 		line := w.generations(r.Name)
 		if len(line) == 0 {

@@ -38,7 +38,9 @@ const (
 	minutesSetting      = 2 // UpdateClusterConfig
 	minutesLogin        = 10
 	minutesProfile      = 2
-	minutesRole         = 1 // a stack with a role, an entry, a mapping: less than that
+	minutesCapability   = 2  // to make one
+	minutesTakenBack    = 15 // to delete one, with what it made
+	minutesRole         = 1  // a stack with a role, an entry, a mapping: less than that
 )
 
 // typicalMinutes is how long what leads from the live thing to the wanted one usually takes, when nothing is known but its kind.
@@ -53,6 +55,8 @@ func typicalMinutes(kind string, o gitops.Observation) int {
 		made, changed, gone = minutesAddon, minutesAddon, minutesAddon
 	case KindFargateProfile:
 		made, changed, gone = minutesProfile, minutesRole, minutesProfile
+	case KindCapability:
+		made, changed, gone = minutesCapability, minutesRole, minutesTakenBack
 	case KindIdentityProviderConfig:
 		made, changed, gone = minutesLogin, minutesRole, minutesLogin
 	}

@@ -113,6 +113,8 @@ type Cloud struct {
 	said map[gitops.Ref]gitops.Health
 	// mapped says that the inventory has identity mappings.
 	mapped bool
+	// capable says that the inventory has capabilities, or that the cluster had some when they were last listed.
+	capable bool
 	// heard is what a Feed told lately, the newest last; blamed is who was found to have changed a ref.
 	heard  []deed
 	blamed map[gitops.Ref]blame

@@ -125,6 +125,8 @@ func (d deed) concerns(r gitops.Ref, names []string) bool {
 		name = d.text("nodegroupName")
 	case r.Kind == KindAddon && kind != "addon":
 		name = d.text("addonName")
+	case r.Kind == KindCapability && kind != "capability":
+		name = d.text("capabilityName")
 	}
 	return slices.Contains(names, cmp.Or(name, d.thing()))
 }

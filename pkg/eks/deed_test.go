@@ -72,7 +72,7 @@ func TestAbout(t *testing.T) {
 // TestConcerns: a call is somebody's doing only of the thing that it changes, not of others that it names.
 func TestConcerns(t *testing.T) {
 	t.Parallel()
-	cluster, group, addon := ref("dev", KindCluster, "dev"), ref("dev", KindNodegroup, "dev"), ref("dev", KindAddon, "dev")
+	cluster, group, addon, capability := ref("dev", KindCluster, "dev"), ref("dev", KindNodegroup, "dev"), ref("dev", KindAddon, "dev"), ref("dev", KindCapability, "dev")
 	for _, tt := range []struct {
 		source, name, parameters string
 		want                     []gitops.Ref
@@ -82,7 +82,9 @@ func TestConcerns(t *testing.T) {
 		{"eks", "UpdateNodegroupConfig", `{"name": "dev", "nodegroupName": "dev"}`, []gitops.Ref{group}},
 		{"eks", "UpdateNodegroupConfig", `{"name": "dev", "nodegroupName": "other"}`, nil},
 		{"eks", "UpdateAddon", `{"name": "dev", "addonName": "dev"}`, []gitops.Ref{addon}},
+		{"eks", "UpdateCapability", `{"name": "dev", "capabilityName": "dev"}`, []gitops.Ref{capability}},
 		{"eks", "TagResource", `{"resourceArn": "arn:aws:eks:eu-west-1:111122223333:cluster/dev"}`, []gitops.Ref{cluster}},
+		{"eks", "TagResource", `{"resourceArn": "arn:aws:eks:eu-west-1:111122223333:capability/dev/dev/1"}`, []gitops.Ref{capability}},
 		{"eks", "TagResource", `{"resourceArn": "arn:aws:eks:eu-west-1:111122223333:nodegroup/dev/dev/1"}`, []gitops.Ref{group}},
 		{"eks", "TagResource", `{"resourceArn": "arn:aws:eks:eu-west-1:111122223333:addon/dev/dev/1"}`, []gitops.Ref{addon}},
 		{"autoscaling", "SetDesiredCapacity", `{"autoScalingGroupName": "eks-dev-1"}`, []gitops.Ref{group}},
@@ -90,7 +92,7 @@ func TestConcerns(t *testing.T) {
 	} {
 		d, _ := readEvent(told(tt.source, tt.name, tt.parameters))
 		var got []gitops.Ref
-		for _, r := range []gitops.Ref{cluster, group, addon} {
+		for _, r := range []gitops.Ref{cluster, group, addon, capability} {
 			names := []string{"dev"}
 			if r == group {
 				names = append(names, "eks-dev-1")

@@ -127,12 +127,13 @@ func (w *world) mappings() (map[string]gitops.Tree, error) {
 	return out, nil
 }
 
-// book remembers whether identity mappings were applied from here.
+// book remembers whether identity mappings and capabilities were applied from here.
 func (c *Cloud) book(inv gitops.Inventory) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for r := range inv {
 		c.mapped = c.mapped || r.Domain == gitops.EKS && r.Kind == KindIdentityMapping
+		c.capable = c.capable || r.Domain == gitops.EKS && r.Kind == KindCapability
 	}
 }
 

@@ -120,6 +120,7 @@ func (d *draft) write() (Imported, error) {
 	d.writeAssociations()
 	d.writeGroups()
 	d.writeAccess()
+	d.writeCapabilities()
 	return d.tried()
 }
 

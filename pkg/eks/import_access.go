@@ -21,14 +21,14 @@ func (d *draft) writeAccess() {
 	d.writeLogins()
 }
 
-// writeEntries writes the access entries, but for those that EKS and nodegroups' stacks make for nodes, and EKS for itself.
+// writeEntries writes the access entries, but for those that EKS and nodegroups' stacks make for nodes, and EKS for capabilities and itself.
 func (d *draft) writeEntries() {
 	var list []any
 	for _, principal := range slices.Sorted(maps.Keys(d.w.Entries)) {
 		e := d.w.Entries[principal]
 		_, stacked := d.w.Stacks[entryStack(d.Name, principal)]
 		kind := aws.ToString(e.Type)
-		if !stacked && (kind != standardEntry || strings.Contains(principal, ":role/aws-service-role/")) {
+		if !stacked && (kind != standardEntry || strings.Contains(principal, ":role/aws-service-role/") || d.w.worksAs(principal)) {
 			continue
 		}
 		item := gitops.Tree{"principalARN": principal}

@@ -43,7 +43,7 @@ func inventory(t *testing.T) []entry {
 		out = append(out, entry{path: strings.Join(f.path, "."), class: f.class, note: f.note})
 	}
 	out = append(out, entry{"iam.withOIDC", mutable, "iam:GetOpenIDConnectProvider", "iam:CreateOpenIDConnectProvider", "switched on, never off: roles rely on it"})
-	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries(), mappingEntries())
+	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries(), mappingEntries(), capabilityEntries())
 }
 
 // groupEntries are the rows of the nodegroups of one kind.

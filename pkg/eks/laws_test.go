@@ -51,7 +51,7 @@ func drawConfig(t *rapid.T, label string) string {
 	return b.String()
 }
 
-// drawAccess draws access entries, identity mappings, Fargate profiles and an identity provider.
+// drawAccess draws access entries, identity mappings, Fargate profiles, capabilities and an identity provider.
 func drawAccess(t *rapid.T, b *strings.Builder, label string) {
 	yes := func(what string) bool { return rapid.Bool().Draw(t, label+what) }
 	some := func(what string) []string {
@@ -81,6 +81,20 @@ func drawAccess(t *rapid.T, b *strings.Builder, label string) {
 	for _, name := range some("profiles") {
 		fmt.Fprintf(b, "%s- name: %s\n  selectors: [{namespace: %s}]\n", head, name, rapid.SampledFrom([]string{"x", "y"}).Draw(t, label+"selector"+name))
 		head = ""
+	}
+	head = "capabilities:\n"
+	for _, kind := range some("capabilities") {
+		fmt.Fprintf(b, "%s- name: %s\n  type: %s\n", head, rapid.SampledFrom([]string{"x", "y"}).Draw(t, label+"capability"+kind)+kind, map[string]string{"a": "ACK", "b": "KRO", "c": "ARGOCD"}[kind])
+		head = ""
+		if yes("rights" + kind) {
+			b.WriteString("  accessPolicies: [{policyARN: \"arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy\", accessScope: {type: cluster}}]\n")
+		}
+		if yes("role" + kind) {
+			b.WriteString("  roleArn: arn:aws:iam::111122223333:role/capabilities\n")
+		}
+		if kind == "c" {
+			fmt.Fprintf(b, "  configuration: {argocd: {namespace: %s, awsIdc: {idcInstanceArn: \"arn:aws:sso:::instance/ssoins-1\"}}}\n", rapid.SampledFrom([]string{"x", "y"}).Draw(t, label+"argocd"))
+		}
 	}
 	if yes("login") {
 		fmt.Fprintf(b, "identityProviders: [{type: oidc, name: %s, issuerURL: \"https://sso.example\", clientID: x}]\n", rapid.SampledFrom([]string{"a", "b"}).Draw(t, label+"login"))
@@ -184,11 +198,17 @@ func TestLawOwned(t *testing.T) {
 				delete(w.Templates, entryStack("dev", principal))
 			}
 		}
+		for name := range w.Capabilities {
+			if rapid.Bool().Draw(rt, "foreign capability "+name) {
+				delete(w.Stacks, capabilityStack("dev", name))
+				delete(w.Stacks, capabilityRoleStack("dev", name))
+			}
+		}
 		for _, c := range build(is.observe(w, false)).Changes {
 			if c.Action != plan.Delete && c.Action != plan.Replace {
 				continue
 			}
-			if named := c.Action == plan.Replace && (c.Ref.Kind == KindFargateProfile || c.Ref.Kind == KindIdentityProviderConfig); !named && !ours(w, c.Ref) {
+			if named := c.Action == plan.Replace && (c.Ref.Kind == KindFargateProfile || c.Ref.Kind == KindIdentityProviderConfig || c.Ref.Kind == KindCapability); !named && !ours(w, c.Ref) {
 				rt.Fatalf("%s %s is not ours", c.Action, c.Ref)
 			}
 		}
@@ -203,6 +223,9 @@ func ours(w *world, r gitops.Ref) bool {
 		return g != nil && g.Stack != nil
 	case KindAccessEntry:
 		_, ok := w.Stacks[entryStack("dev", r.Name)]
+		return ok
+	case KindCapability:
+		_, ok := w.Stacks[capabilityStack("dev", r.Name)]
 		return ok
 	case KindFargateProfile:
 		return w.Profiles[r.Name].Tags[tagMade] != ""

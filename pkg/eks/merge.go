@@ -33,6 +33,8 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		copyKey(from.Profiles, into.Profiles, r.Name)
 	case KindIdentityProviderConfig:
 		into.Logins = from.Logins
+	case KindCapability:
+		copyKey(from.Capabilities, into.Capabilities, r.Name)
 	case KindNodegroup:
 		for _, name := range slices.Concat(cfg.groupNames(from, r.Name), cfg.groupNames(into, r.Name)) {
 			copyKey(from.Groups, into.Groups, name)
@@ -81,6 +83,8 @@ func (c *Config) belongs(stack string, r gitops.Ref, from, into *world) bool {
 		return stack == entryStack(c.Name, r.Name)
 	case KindFargateProfile:
 		return stack == fargateStack(c.Name)
+	case KindCapability:
+		return stack == capabilityStack(c.Name, r.Name) || stack == capabilityRoleStack(c.Name, r.Name)
 	case KindAddon:
 		return stack == addonStack(c.Name, r.Name) || tag(from.Stacks[stack], tagAddon) == r.Name || tag(into.Stacks[stack], tagAddon) == r.Name
 	}

@@ -28,7 +28,6 @@ func uncomparedFields() []uncomparedField {
 		{[]string{"addonsConfig"}, steering, "which addons a cluster gets by default, and how they get permissions"},
 		{[]string{"gitops"}, unmanaged, "Flux bootstrap"},
 		{[]string{"karpenter"}, unmanaged, ""},
-		{[]string{"capabilities"}, unmanaged, ""},
 		{[]string{"iamIdentityMappings[]", "serviceName"}, unmanaged, "eksctl makes a role and a binding in the namespace for it, too"},
 		{[]string{"iamIdentityMappings[]", "namespace"}, steering, "goes with serviceName"},
 		{[]string{"iamIdentityMappings[]", "noDuplicateARNs"}, steering, "an ARN has one entry in any case"},

@@ -3,7 +3,6 @@ package eks
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
@@ -37,6 +36,7 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 		cfg.confirm(inv, seen)
 		if !c.Teardown {
 			cfg.makeRoom(w, seen)
+			cfg.makeRoomForCapabilities(w, seen)
 			c.keepWayIn(cfg, seen)
 		}
 	}
@@ -48,7 +48,7 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 // bears no mark of ours is ours all the same when it was applied from here, as an adopted addon is. Of the kinds that are
 // adopted without a stack, that is: nodegroups are so in adopted clusters.
 func (c *Config) confirm(inv gitops.Inventory, seen gitops.Observed) {
-	kinds := []string{KindAddon, KindPodIdentity, KindAccessEntry, KindFargateProfile, KindIdentityProviderConfig, KindIdentityMapping}
+	kinds := []string{KindAddon, KindPodIdentity, KindAccessEntry, KindFargateProfile, KindIdentityProviderConfig, KindIdentityMapping, KindCapability}
 	if c.adopted() {
 		kinds = append(kinds, KindNodegroup)
 	}
@@ -214,6 +214,8 @@ func (c *Config) observeWant(w *world, want want) gitops.Observation {
 		return c.observeProfile(w, want.ref.Name)
 	case KindIdentityProviderConfig:
 		return c.observeLogin(w, want.ref.Name)
+	case KindCapability:
+		return c.observeCapability(w, want.ref.Name)
 	default:
 		return c.observeNodegroup(w, want.ref.Name)
 	}
@@ -323,55 +325,6 @@ func (c *Config) observeAssociation(w *world, name string) gitops.Observation {
 		health = c.roleHealth(w, podIdentityStack(c.Name, name))
 	}
 	return out.observation(written, &health)
-}
-
-// observeLeft adds what is owned and no longer wanted.
-func (c *Config) observeLeft(w *world, out gitops.Observed) {
-	pools := c.dnsAddons()
-	for _, g := range c.nodegroups() {
-		pools = append(pools, c.ref(KindNodegroup, g.name))
-	}
-	left := func(kind, name string, live gitops.Tree, owned bool, needs []gitops.Ref) {
-		r := c.ref(kind, name)
-		if _, wanted := out[r]; !wanted {
-			// What is in aws-auth is inside the cluster.
-			out[r] = gitops.Observation{Live: live, Owned: owned, Extra: !owned && kind != KindIdentityMapping, Needs: needs}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
-		// Capacity comes before it goes: a rename in git makes the new group first, and CoreDNS moves to Fargate before the last one goes.
-		g := w.Groups[name]
-		left(KindNodegroup, g.User, g.tree(), g.Stack != nil, pools)
-	}
-	c.refuseLast(w, out)
-	for _, name := range slices.Sorted(maps.Keys(w.Addons)) {
-		left(KindAddon, name, addonTree(w.Addons[name]), w.Addons[name].Tags[tagMade] == c.Name, nil)
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
-		s := w.Stacks[name]
-		if account := tag(s, tagIRSA); account != "" {
-			left(KindServiceAccount, account, roleView(w.Templates[name]), true, nil)
-		}
-		if account := tag(s, tagPodIdentity); account != "" {
-			left(KindPodIdentity, account, roleView(w.Templates[name]), true, nil)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.Associations)) {
-		a := w.Associations[name]
-		left(KindPodIdentity, name, gitops.Tree{"roleARN": deref(a.RoleArn)}, a.Tags[tagMade] == c.Name, nil)
-	}
-	c.observeEntriesLeft(w, left)
-	c.observeMappingsLeft(w, left)
-	var profiles []gitops.Ref
-	for _, p := range c.full.FargateProfiles {
-		profiles = append(profiles, c.ref(KindFargateProfile, p.Name))
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.Profiles)) {
-		left(KindFargateProfile, name, profileTree(w.Profiles[name]), w.Profiles[name].Tags[tagMade] == c.Name, profiles)
-	}
-	for _, name := range slices.Sorted(maps.Keys(w.Logins)) {
-		left(KindIdentityProviderConfig, name, loginTree(w.Logins[name]), w.Logins[name].Tags[tagMade] == c.Name, nil)
-	}
 }
 
 func deref(s *string) string {

@@ -139,6 +139,9 @@ func accessIn(t *testing.T, w *world, cfg *Config) {
 		}
 		w.Profiles[p.Name] = live
 	}
+	for i := range cfg.full.Capabilities {
+		capabilityIn(t, w, cfg, &cfg.full.Capabilities[i])
+	}
 	for _, name := range cfg.logins() {
 		p, _ := cfg.login(name)
 		w.Logins[name] = &ekstypes.OidcIdentityProviderConfig{
@@ -478,7 +481,7 @@ func TestLocks(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for kind, want := range map[string]string{
-		KindIdentityProviderConfig: "cluster dev", KindIdentityMapping: "ConfigMap kube-system/aws-auth", KindStack: "stack x", KindAccessEntry: "stack " + entryStack("dev", "x"),
+		KindIdentityProviderConfig: "cluster dev", KindIdentityMapping: "ConfigMap kube-system/aws-auth", KindStack: "stack x", KindCapability: "capability x", KindAccessEntry: "stack " + entryStack("dev", "x"),
 	} {
 		if lock := cfg.lockOf(cfg.ref(kind, "x")); lock != want {
 			t.Errorf("%s: %q, want %q", kind, lock, want)

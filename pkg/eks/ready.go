@@ -75,6 +75,8 @@ func (c *Cloud) arrived(ctx context.Context, cfg *Config, w *world, r gitops.Ref
 		return c.profileArrived(cfg, w, r.Name), nil
 	case KindIdentityProviderConfig:
 		return c.loginArrived(cfg, w, r.Name), nil
+	case KindCapability:
+		return c.capabilityArrived(cfg, w, r.Name)
 	case KindNodegroup:
 		return c.groupArrived(ctx, cfg, w, r)
 	}
@@ -271,6 +273,8 @@ func (c *Cloud) remains(cfg *Config, w *world, r gitops.Ref) (stacks []string, t
 		stacks, there = []string{podIdentityStack(cfg.Name, r.Name)}, w.Associations[r.Name] != nil
 	case KindAccessEntry:
 		stacks, there = []string{entryStack(cfg.Name, r.Name)}, w.Entries[r.Name] != nil
+	case KindCapability:
+		stacks, there = []string{capabilityStack(cfg.Name, r.Name), capabilityRoleStack(cfg.Name, r.Name)}, w.Capabilities[r.Name] != nil
 	case KindNodegroup:
 		for _, g := range w.Groups {
 			if g.User == r.Name {

@@ -28,6 +28,8 @@ const (
 	KindIdentityProviderConfig = "IdentityProviderConfig"
 	// KindIdentityMapping is an entry of the ConfigMap aws-auth: Name is an ARN or an account.
 	KindIdentityMapping = "IdentityMapping"
+	// KindCapability is an EKS Capability: ACK, kro or Argo CD, run by AWS.
+	KindCapability = "Capability"
 	// KindStack is any other CloudFormation stack of the cluster; it appears only in a teardown.
 	KindStack = "Stack"
 )
@@ -65,6 +67,8 @@ func (c *Config) lockOf(r gitops.Ref) string {
 		return "addon " + r.Name
 	case KindFargateProfile:
 		return "Fargate profiles of " + c.Name
+	case KindCapability:
+		return "capability " + r.Name
 	case KindServiceAccount:
 		return "stack " + irsaStack(c.Name, r.Name)
 	case KindPodIdentity:
@@ -85,6 +89,9 @@ const (
 	tagIRSA        = api.IAMServiceAccountNameTag
 	tagPodIdentity = api.PodIdentityAssociationNameTag
 	tagAddon       = api.AddonNameTag
+
+	tagCapability     = api.CapabilityNameTag
+	tagCapabilityRole = api.CapabilityIAMRoleTag
 
 	// tagUserName holds the name that the file gives a nodegroup whose own name is a generated one.
 	tagUserName = "eks-gitops.io/nodegroup"

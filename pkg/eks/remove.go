@@ -40,6 +40,8 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 		return c.removeProfile(ctx, cfg, w, r.Name)
 	case KindIdentityProviderConfig:
 		return c.removeLogin(ctx, cfg, w, r)
+	case KindCapability:
+		return c.removeCapability(ctx, cfg, w, r.Name)
 	case KindIdentityProvider:
 		return c.removeProvider(ctx, w)
 	case KindCluster:
@@ -165,6 +167,9 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 	for _, name := range slices.Sorted(maps.Keys(w.Associations)) {
 		roles = append(roles, gone(KindPodIdentity, name, gitops.Tree{"name": name}, pools))
 	}
+	for _, name := range slices.Sorted(maps.Keys(w.Capabilities)) {
+		roles = append(roles, gone(KindCapability, name, w.capabilityTree(name), pools))
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Stacks)) {
 		if c.endsAlone(w, name) {
 			kind, what := w.purpose(name)
@@ -204,6 +209,10 @@ func (w *world) purpose(stack string) (kind, name string) {
 		return KindPodIdentity, tag(s, tagPodIdentity)
 	case tag(s, tagAddon) != "":
 		return KindAddon, tag(s, tagAddon)
+	case tag(s, tagCapability) != "":
+		return KindCapability, tag(s, tagCapability)
+	case tag(s, tagCapabilityRole) != "":
+		return KindCapability, tag(s, tagCapabilityRole)
 	case w.entryOf(stack) != "":
 		return KindAccessEntry, w.entryOf(stack)
 	}

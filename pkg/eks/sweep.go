@@ -99,7 +99,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	g.SetLimit(parallel)
 	// Each part writes to its own copy, merged below: the maps of a world are not safe for concurrent use.
 	groups, addons, associations, rest := w.clone(), w.clone(), w.clone(), w.clone()
-	entries, profiles, logins, role := w.clone(), w.clone(), w.clone(), w.clone()
+	entries, profiles, logins, capabilities, role := w.clone(), w.clone(), w.clone(), w.clone(), w.clone()
 	if w.Cluster != nil {
 		g.Go(func() error { return c.readGroups(gctx, cfg, groups) })
 		g.Go(func() error { return c.readAddons(gctx, cfg, addons) })
@@ -108,6 +108,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 		g.Go(func() error { return c.readEntries(gctx, cfg, entries, anew) })
 		g.Go(func() error { return c.readProfiles(gctx, cfg.Name, profiles) })
 		g.Go(func() error { return c.readLogins(gctx, cfg.Name, logins) })
+		g.Go(func() error { return c.readCapabilities(gctx, cfg, capabilities, anew) })
 		g.Go(func() error { return c.readRolePolicies(gctx, cfg, role) })
 	}
 	retained := *newWorld()
@@ -119,7 +120,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	}
 	w.Groups, w.Addons, w.Latest = groups.Groups, addons.Addons, addons.Latest
 	w.Associations, w.Lent, w.Provider = associations.Associations, associations.Lent, rest.Provider
-	w.Entries, w.Profiles, w.Logins = entries.Entries, profiles.Profiles, logins.Logins
+	w.Entries, w.Profiles, w.Logins, w.Capabilities = entries.Entries, profiles.Profiles, logins.Logins, capabilities.Capabilities
 	w.Retention, w.Versions, w.RolePolicies = retained.Retention, offers.Versions, role.RolePolicies
 	if w.Cluster == nil {
 		// Stacks of nodegroups may outlive a cluster that was deleted by hand: they are still there to be deleted.

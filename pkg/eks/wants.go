@@ -29,6 +29,7 @@ type want struct {
 //	        -> roles of service accounts and pods, access entries, Fargate profiles, identity providers
 //	        -> nodegroups -> all other addons
 //
+// Capabilities run outside of the cluster, and need nothing of it but its API.
 // Addons whose pods get their rights from the pod identity agent come after it, and no others. CoreDNS is created before the
 // nodegroups but becomes active only on nodes, so nothing waits for it; where it runs on Fargate it comes after its profiles
 // (fargate_dns.go). An upgrade of Kubernetes has an order of its own (inWaves).
@@ -93,7 +94,8 @@ func (c *Config) hostsOf(a addon, pools []gitops.Ref) []gitops.Ref {
 	return nil
 }
 
-// wantsAccess are what lets people, nodes and pods in: access entries, identity mappings, identity providers and Fargate profiles.
+// wantsAccess are what lets people, nodes and pods in: access entries, identity mappings, identity providers and Fargate profiles, and the
+// capabilities, which come in by themselves.
 // Nodes are admitted by the entries and mappings for nodes.
 func (c *Config) wantsAccess(cluster gitops.Ref) (out []want, admitted []gitops.Ref) {
 	add := func(kind, name, path string, i int) gitops.Ref {
@@ -121,6 +123,9 @@ func (c *Config) wantsAccess(cluster gitops.Ref) (out []want, admitted []gitops.
 	}
 	for i, name := range c.logins() {
 		add(KindIdentityProviderConfig, name, "identityProviders", i)
+	}
+	for i, k := range c.full.Capabilities {
+		add(KindCapability, k.Name, "capabilities", i)
 	}
 	return out, admitted
 }
@@ -210,6 +215,9 @@ func (c *Config) stacks() []string {
 	}
 	if len(c.full.FargateProfiles) > 0 {
 		out = append(out, fargateStack(c.Name))
+	}
+	for _, k := range c.full.Capabilities {
+		out = append(out, capabilityStack(c.Name, k.Name), capabilityRoleStack(c.Name, k.Name))
 	}
 	return append(out, c.roleStacks()...)
 }

@@ -40,6 +40,8 @@ type world struct {
 	Profiles map[string]*ekstypes.FargateProfile
 	// Logins are the identity provider configs, by name.
 	Logins map[string]*ekstypes.OidcIdentityProviderConfig
+	// Capabilities are the EKS Capabilities, by name; none when they were not asked for.
+	Capabilities map[string]*capability
 	// Provider says whether IAM knows the cluster's issuer.
 	Provider bool
 	// Retention is the retention of the control plane's log group in days; nil when it was not asked for or there is none.
@@ -105,7 +107,7 @@ func (w *world) clone() *world {
 	out.Stacks, out.Strangers, out.Templates = maps.Clone(w.Stacks), maps.Clone(w.Strangers), maps.Clone(w.Templates)
 	out.Groups, out.Addons, out.Associations = maps.Clone(w.Groups), maps.Clone(w.Addons), maps.Clone(w.Associations)
 	out.Accounts, out.Latest, out.Failures, out.Lent = maps.Clone(w.Accounts), maps.Clone(w.Latest), maps.Clone(w.Failures), maps.Clone(w.Lent)
-	out.Entries, out.Profiles, out.Logins = maps.Clone(w.Entries), maps.Clone(w.Profiles), maps.Clone(w.Logins)
+	out.Entries, out.Profiles, out.Logins, out.Capabilities = maps.Clone(w.Entries), maps.Clone(w.Profiles), maps.Clone(w.Logins), maps.Clone(w.Capabilities)
 	return &out
 }
 
@@ -115,7 +117,7 @@ func newWorld() *world {
 		Groups: map[string]*group{}, Addons: map[string]*ekstypes.Addon{},
 		Associations: map[string]*ekstypes.PodIdentityAssociation{}, Lent: map[string]*ekstypes.PodIdentityAssociation{}, Accounts: map[string]serviceAccount{},
 		Entries: map[string]*accessEntry{}, Profiles: map[string]*ekstypes.FargateProfile{}, Logins: map[string]*ekstypes.OidcIdentityProviderConfig{},
-		Latest: map[string]string{}, Failures: map[string]string{},
+		Capabilities: map[string]*capability{}, Latest: map[string]string{}, Failures: map[string]string{},
 	}
 }
 

@@ -39,7 +39,7 @@ func risk(c Change, o gitops.Observation) Risk {
 // precious names the kinds that hold data, capacity or other objects, so that git alone cannot make them again as they were.
 func precious(r gitops.Ref) bool {
 	if r.Domain == gitops.EKS {
-		return slices.Contains([]string{"Cluster", "Nodegroup", "FargateProfile", "Addon"}, r.Kind)
+		return slices.Contains([]string{"Cluster", "Nodegroup", "FargateProfile", "Addon", "Capability"}, r.Kind)
 	}
 	switch r.Group {
 	case "":

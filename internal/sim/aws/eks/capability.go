@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
@@ -20,6 +21,9 @@ func capability(c *clusterRecord, name string) (*capabilityRecord, error) {
 
 func (s *Service) createCapability(_ context.Context, _ wire.Caller, in *CreateCapabilityInput) (*CreateCapabilityOutput, error) {
 	on := subject{cluster: in.ClusterName}
+	if _, err := s.withEntries(in.ClusterName); err != nil {
+		return nil, err
+	}
 	c, err := s.settled(in.ClusterName, on)
 	if err != nil {
 		return nil, err
@@ -40,6 +44,7 @@ func (s *Service) createCapability(_ context.Context, _ wire.Caller, in *CreateC
 		CreatedAt: s.now(), ModifiedAt: s.now(), DeletePropagationPolicy: in.DeletePropagationPolicy,
 	}}
 	c.Capabilities[in.CapabilityName] = r
+	s.admitCapability(c, r)
 	return &CreateCapabilityOutput{Capability: &r.Capability}, nil
 }
 
@@ -71,7 +76,7 @@ func (s *Service) checkCapability(on subject, c *clusterRecord, in *CreateCapabi
 			return on.inUse("Cluster %s already has capability %s of type %s", c.Cluster.Name, name, in.Type)
 		}
 	}
-	if err := s.checkServiceRole(on, in.RoleARN, capabilityService); err != nil {
+	if err := s.checkCapabilityRole(on, in.RoleARN); err != nil {
 		return err
 	}
 	argo := in.Configuration != nil && in.Configuration.ArgoCd != nil
@@ -157,7 +162,7 @@ func (s *Service) updateCapability(_ context.Context, _ wire.Caller, in *UpdateC
 		return nil, on.inUse("Capability %s cannot be updated as it is currently in %s state", in.CapabilityName, r.Capability.Status)
 	}
 	if in.RoleARN != "" {
-		if err := s.checkServiceRole(on, in.RoleARN, capabilityService); err != nil {
+		if err := s.checkCapabilityRole(on, in.RoleARN); err != nil {
 			return nil, err
 		}
 	}
@@ -168,7 +173,7 @@ func (s *Service) updateCapability(_ context.Context, _ wire.Caller, in *UpdateC
 	u := s.newUpdate("CapabilityUpdate", in.ClientRequestToken, "eks.capability.update", capabilityParams(in))
 	u.Capability = in.CapabilityName
 	c.Updates = append(c.Updates, u)
-	s.applyCapabilityUpdate(r, in)
+	s.applyCapabilityUpdate(c, r, in)
 	r.Due = u.Due
 	return &UpdateCapabilityOutput{Update: &u.Update}, nil
 }
@@ -188,11 +193,13 @@ func capabilityParams(in *UpdateCapabilityInput) (out []UpdateParam) {
 	return out
 }
 
-func (s *Service) applyCapabilityUpdate(r *capabilityRecord, in *UpdateCapabilityInput) {
+func (s *Service) applyCapabilityUpdate(c *clusterRecord, r *capabilityRecord, in *UpdateCapabilityInput) {
 	r.Capability.Status = "UPDATING"
 	r.Capability.ModifiedAt = s.now()
-	if in.RoleARN != "" {
+	if in.RoleARN != "" && in.RoleARN != r.Capability.RoleARN {
+		s.dropCapability(c, r)
 		r.Capability.RoleARN = in.RoleARN
+		s.admitCapability(c, r)
 	}
 	if in.DeletePropagationPolicy != "" {
 		r.Capability.DeletePropagationPolicy = in.DeletePropagationPolicy
@@ -202,15 +209,29 @@ func (s *Service) applyCapabilityUpdate(r *capabilityRecord, in *UpdateCapabilit
 	}
 	have := r.Capability.Configuration.ArgoCd
 	if m := in.Configuration.ArgoCd.RbacRoleMappings; m != nil {
-		changed := slices.Concat(m.AddOrUpdateRoleMappings, m.RemoveRoleMappings)
-		have.RbacRoleMappings = slices.DeleteFunc(have.RbacRoleMappings, func(old ArgoCdRoleMapping) bool {
-			return slices.ContainsFunc(changed, func(n ArgoCdRoleMapping) bool { return n.Role == old.Role })
-		})
-		have.RbacRoleMappings = append(have.RbacRoleMappings, m.AddOrUpdateRoleMappings...)
+		have.RbacRoleMappings = changeMappings(have.RbacRoleMappings, m)
 	}
 	if n := in.Configuration.ArgoCd.NetworkAccess; n != nil {
 		have.NetworkAccess = &ArgoCdNetworkAccessConfigResponse{VPCEIDs: n.VPCEIDs}
 	}
+}
+
+// changeMappings gives the roles that are added or updated their new identities, and takes from others those that are named: a role
+// that has none left is mapped no more (API reference, UpdateRoleMappings).
+func changeMappings(have []ArgoCdRoleMapping, change *UpdateRoleMappings) []ArgoCdRoleMapping {
+	out := slices.Clone(change.AddOrUpdateRoleMappings)
+	for _, old := range have {
+		if hasRole(change.AddOrUpdateRoleMappings, old.Role) {
+			continue
+		}
+		left := slices.DeleteFunc(slices.Clone(old.Identities), func(i SsoIdentity) bool {
+			return slices.ContainsFunc(change.RemoveRoleMappings, func(m ArgoCdRoleMapping) bool { return m.Role == old.Role && slices.Contains(m.Identities, i) })
+		})
+		if len(left) > 0 {
+			out = append(out, ArgoCdRoleMapping{Role: old.Role, Identities: left})
+		}
+	}
+	return out
 }
 
 func (s *Service) deleteCapability(_ context.Context, _ wire.Caller, in *DeleteCapabilityInput) (*DeleteCapabilityOutput, error) {
@@ -238,17 +259,44 @@ func (s *Service) advanceCapabilities(now time.Time, c *clusterRecord) bool {
 		if !due(now, r.Due) {
 			continue
 		}
-		switch r.Capability.Status {
-		case "CREATING", "UPDATING":
-			r.Capability.Status = "ACTIVE"
-			c.finish(owner{capability: name})
-			changed = true
-		case "DELETING":
-			delete(c.Capabilities, name)
-			changed = true
-		}
+		changed = s.settleCapability(c, name, r) || changed
 	}
 	return changed
+}
+
+// settleCapability ends what a capability is in the middle of. One whose role nobody lets it assume any more does not come to be, or
+// is DEGRADED until that is put right, with the issue AccessDenied (API reference, CapabilityIssue).
+func (s *Service) settleCapability(c *clusterRecord, name string, r *capabilityRecord) bool {
+	k := &r.Capability
+	trouble := s.checkCapabilityRole(subject{cluster: c.Cluster.Name}, k.RoleARN)
+	next := "ACTIVE"
+	if trouble != nil {
+		next = "DEGRADED"
+	}
+	switch k.Status {
+	case "DELETING":
+		s.dropCapability(c, r)
+		delete(c.Capabilities, name)
+		return true
+	case "CREATING":
+		if trouble != nil {
+			next = "CREATE_FAILED"
+		}
+	case "UPDATING":
+		c.finish(owner{capability: name})
+	case "ACTIVE", "DEGRADED":
+	default:
+		return false
+	}
+	if k.Status == next {
+		return false
+	}
+	k.Status, k.Health = next, &CapabilityHealth{Issues: []CapabilityIssue{}}
+	if trouble != nil {
+		_, text, _ := strings.Cut(trouble.Error(), ": ") // without the code of an error of the API
+		k.Health.Issues = append(k.Health.Issues, CapabilityIssue{Code: "AccessDenied", Message: text})
+	}
+	return true
 }
 
 // finish marks the running update of something in a cluster as successful.

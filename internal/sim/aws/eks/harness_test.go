@@ -85,7 +85,7 @@ func (a *account) within(fn func()) {
 func (a *account) role(name string, services ...string) string {
 	a.t.Helper()
 	actions := []string{"sts:AssumeRole"}
-	if len(services) > 0 && services[0] == "pods.eks.amazonaws.com" {
+	if len(services) > 0 && (services[0] == "pods.eks.amazonaws.com" || services[0] == capabilities) {
 		actions = append(actions, "sts:TagSession")
 	}
 	trust, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{

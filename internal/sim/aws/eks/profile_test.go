@@ -84,42 +84,6 @@ func TestIdentityProviderConfigLifecycle(t *testing.T) {
 	}
 }
 
-func TestCapabilityLifecycle(t *testing.T) {
-	t.Parallel()
-	a := newAccount(t)
-	a.cluster("c1")
-	name := sdk.String("c1")
-	role := a.role("ack", "capabilities.eks.amazonaws.com")
-	in := &awseks.CreateCapabilityInput{
-		ClusterName: name, CapabilityName: sdk.String("ack"), Type: types.CapabilityTypeAck, RoleArn: &role, DeletePropagationPolicy: types.CapabilityDeletePropagationPolicyRetain,
-	}
-	_, err := a.api.CreateCapability(t.Context(), in)
-	must(t, err)
-	in.CapabilityName, in.ClientRequestToken = sdk.String("again"), nil
-	_, err = a.api.CreateCapability(t.Context(), in)
-	refused(t, err, "ResourceInUseException", "Cluster c1 already has capability ack of type ACK")
-	a.pass(3 * time.Minute)
-	list, err := a.api.ListCapabilities(t.Context(), &awseks.ListCapabilitiesInput{ClusterName: name})
-	must(t, err)
-	if len(list.Capabilities) != 1 || list.Capabilities[0].Status != types.CapabilityStatusActive {
-		t.Fatalf("capabilities are %+v", list.Capabilities)
-	}
-	other := a.role("ack2", "capabilities.eks.amazonaws.com")
-	_, err = a.api.UpdateCapability(t.Context(), &awseks.UpdateCapabilityInput{ClusterName: name, CapabilityName: sdk.String("ack"), RoleArn: &other})
-	must(t, err)
-	a.pass(2 * time.Minute)
-	got, err := a.api.DescribeCapability(t.Context(), &awseks.DescribeCapabilityInput{ClusterName: name, CapabilityName: sdk.String("ack")})
-	must(t, err)
-	if *got.Capability.RoleArn != other || got.Capability.Status != types.CapabilityStatusActive {
-		t.Errorf("capability is %s with role %s", got.Capability.Status, *got.Capability.RoleArn)
-	}
-	_, err = a.api.DeleteCapability(t.Context(), &awseks.DeleteCapabilityInput{ClusterName: name, CapabilityName: sdk.String("ack")})
-	must(t, err)
-	a.pass(2 * time.Minute)
-	_, err = a.api.DescribeCapability(t.Context(), &awseks.DescribeCapabilityInput{ClusterName: name, CapabilityName: sdk.String("ack")})
-	refused(t, err, "ResourceNotFoundException", "")
-}
-
 func TestInsightsTellOfUpgradeReadiness(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)

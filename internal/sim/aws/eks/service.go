@@ -87,7 +87,7 @@ func durations() map[string]time.Duration {
 		"eks.fargate.delete":          2 * time.Minute,
 		"eks.capability.create":       2 * time.Minute,
 		"eks.capability.update":       1 * time.Minute,
-		"eks.capability.delete":       1 * time.Minute,
+		"eks.capability.delete":       15 * time.Minute, // https://github.com/aws-samples/appmod-blueprints/pull/881
 		"eks.insights.refresh":        2 * time.Minute,
 		"eks.insights.interval":       24 * time.Hour,
 	}

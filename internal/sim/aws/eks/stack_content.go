@@ -237,8 +237,14 @@ func (p capabilityProvider) Status(_ context.Context, r cfn.Resource) (cfn.Statu
 		out.Attributes["Configuration.ArgoCd.ServerUrl"] = v.Configuration.ArgoCd.ServerURL
 		out.Attributes["Configuration.ArgoCd.AwsIdc.IdcManagedApplicationArn"] = v.Configuration.ArgoCd.AWSIDC.IDCManagedApplicationARN
 	}
-	if v.Status == "ACTIVE" {
+	switch v.Status {
+	case "ACTIVE":
 		out.Phase = cfn.Ready
+	case "CREATE_FAILED", "DELETE_FAILED", "DEGRADED":
+		out.Phase, out.Reason = cfn.Failed, "Capability is in status "+v.Status
+		for _, i := range v.Health.Issues {
+			out.Reason += ": " + i.Code + ": " + i.Message
+		}
 	}
 	return out, nil
 }

@@ -116,6 +116,8 @@ type capabilityRecord struct {
 	Capability Capability
 	Token      string
 	Due        time.Time
+	// Admitted says that EKS made the access entry of the role.
+	Admitted bool
 }
 
 func newState() *state {

@@ -46,6 +46,26 @@ func ResourceTypes(t testing.TB, types ...cloudformation.ResourceType) {
 	}
 }
 
+// CreateOnly lists the properties of a resource type that are fixed at creation ("Configuration/ArgoCd/Namespace"); nil where the data is
+// not beside the checkout.
+func CreateOnly(t testing.TB, typeName string) []string {
+	t.Helper()
+	dir, ok := folder()
+	if !ok {
+		t.Log("NOT RUN: checks against CloudFormation's schemas, since ../shared/aws-models is not beside the checkout")
+		return nil
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "cloudformation-resources", strings.ToLower(strings.ReplaceAll(typeName, "::", "-"))+".json"))
+	var s schema
+	if err == nil {
+		err = json.Unmarshal(raw, &s)
+	}
+	if err != nil {
+		t.Fatalf("the schema of %s: %v", typeName, err)
+	}
+	return names(s.CreateOnlyProperties)
+}
+
 func names(pointers []string) []string {
 	var out []string
 	for _, p := range pointers {
