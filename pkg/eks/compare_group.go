@@ -16,6 +16,8 @@ type comparison struct {
 	live, next gitops.Tree
 	// replace says why live cannot become next in place.
 	replace []string
+	// unfit are the instance types of a nodegroup that its selector does not ask for.
+	unfit []string
 }
 
 // same reports whether nothing differs.
@@ -98,6 +100,7 @@ func (c *Config) compareGroup(want nodegroup, g *group) comparison {
 		out.replace = append(out.replace, fmt.Sprintf("a nodegroup of %s cannot move to %s", kinds[g.Managed], kinds[!g.Managed]))
 	}
 	c.compareMutable(&out, want, g)
+	out.compareSelector(want, g)
 	out.compareFixed(want, g)
 	if id := g.identity(); id != "" {
 		// The identity is on both sides: it is no difference, but an approval to replace one group is none for its successor.
@@ -142,7 +145,7 @@ func (c *comparison) compareFixed(want nodegroup, g *group) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.live)) {
 		if fixed(name) && !equal(c.live[name], c.next[name]) {
-			c.replace = append(c.replace, name+" is immutable on "+kind)
+			c.replace = append(c.replace, name+" is immutable on "+kind+c.misfit(name))
 		}
 	}
 }
@@ -153,7 +156,7 @@ func (c *comparison) compareDropped(want nodegroup, g *group, fixed func(string)
 	defaults, _ := treeOf(want.pool()).(gitops.Tree)
 	for _, name := range slices.Sorted(maps.Keys(g.Recorded)) {
 		_, wanted := c.next[name]
-		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) {
+		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) && !c.saidOtherwise(name) {
 			c.live[name] = g.Recorded[name]
 		}
 	}

@@ -9,9 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
-	"github.com/weaveworks/eksctl/pkg/vpc"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -72,27 +70,13 @@ func (c *Cloud) namedZones(ctx context.Context, cfg *Config) (field string, zone
 	spec := cfg.full
 	switch {
 	case len(spec.VPC.ControlPlaneSubnetIDs) > 0:
-		out, err := c.aws.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: spec.VPC.ControlPlaneSubnetIDs})
-		if err != nil && errorCode(err) != "InvalidSubnetID.NotFound" {
+		if zones, err = c.zonesOfIDs(ctx, spec.VPC.ControlPlaneSubnetIDs); err != nil {
 			return "", nil, err
-		}
-		if err == nil {
-			for _, s := range out.Subnets {
-				zones = append(zones, aws.ToString(s.AvailabilityZone))
-			}
 		}
 		field = "vpc.controlPlaneSubnetIDs"
 	case spec.HasAnySubnets():
-		// What the file does not say of its subnets, EC2 does; that they are not there is for the creation to tell.
-		imported := spec.DeepCopy()
-		if err := guarded(func() error { return vpc.ImportSubnetsFromSpec(ctx, c.aws.ec2, imported) }); err == nil {
-			spec = imported
-		}
-		for _, of := range []api.AZSubnetMapping{spec.VPC.Subnets.Private, spec.VPC.Subnets.Public} {
-			for _, s := range of {
-				zones = append(zones, s.AZ)
-			}
-		}
+		spec = c.withSubnets(ctx, spec)
+		zones = append(zonesOf(spec, true), zonesOf(spec, false)...)
 		field = "vpc.subnets"
 	case len(spec.AvailabilityZones) > 0:
 		field, zones = "availabilityZones", slices.Clone(spec.AvailabilityZones)

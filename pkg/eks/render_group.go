@@ -25,6 +25,9 @@ func (c *Cloud) renderGroup(ctx context.Context, cfg *Config, w *world, want nod
 	if err != nil {
 		return stackOrder{}, err
 	}
+	if err := c.fillTypes(ctx, cfg, w, want, fresh); err != nil {
+		return stackOrder{}, err
+	}
 	if err := c.resolveImage(ctx, cfg, spec, fresh); err != nil {
 		return stackOrder{}, err
 	}

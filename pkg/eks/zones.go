@@ -18,18 +18,23 @@ func avoided() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
 // zones are the zones of a new VPC, for a file that names none: those that were chosen after EKS refused some, or else the first of those
 // that offer every instance type of the file.
 func (c *Cloud) zones(ctx context.Context, spec *api.ClusterConfig, w *world) ([]string, error) {
-	if w.Placing != nil && w.Placing.Field == "" {
-		return w.Placing.Zones, nil
-	}
-	names, err := c.candidates(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	zones := chooseZones(spec.Metadata.Region, names, nil, c.now())
-	if zones == nil {
+	zones, names, err := c.chosenZones(ctx, spec, w)
+	if err == nil && zones == nil {
 		return nil, fmt.Errorf("only %v offer every instance type of the file; at least %d are needed", names, api.MinRequiredAvailabilityZones)
 	}
-	return zones, nil
+	return zones, err
+}
+
+// chosenZones are those that are chosen, none where too few would do, and those that would.
+func (c *Cloud) chosenZones(ctx context.Context, spec *api.ClusterConfig, w *world) (zones, candidates []string, err error) {
+	if w.Placing != nil && w.Placing.Field == "" {
+		return w.Placing.Zones, nil, nil
+	}
+	candidates, err = c.candidates(ctx, spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	return chooseZones(spec.Metadata.Region, candidates, nil, c.now()), candidates, nil
 }
 
 // candidates are the zones of the region that offer every instance type of the file, by name.
@@ -89,15 +94,7 @@ func (c *Cloud) offering(ctx context.Context, spec *api.ClusterConfig, zones []s
 	if types = slices.Compact(types); len(types) == 0 {
 		return zones, nil
 	}
-	p := ec2.NewDescribeInstanceTypeOfferingsPaginator(c.aws.ec2, &ec2.DescribeInstanceTypeOfferingsInput{
-		LocationType: ec2types.LocationTypeAvailabilityZone, MaxResults: aws.Int32(100),
-		Filters: []ec2types.Filter{{Name: aws.String("instance-type"), Values: types}, {Name: aws.String("location"), Values: zones}},
-	})
-	offers, err := page(ctx, p.HasMorePages,
-		func(ctx context.Context) (*ec2.DescribeInstanceTypeOfferingsOutput, error) { return p.NextPage(ctx) },
-		func(o *ec2.DescribeInstanceTypeOfferingsOutput) []ec2types.InstanceTypeOffering {
-			return o.InstanceTypeOfferings
-		})
+	offers, err := c.offerings(ctx, types, zones)
 	if err != nil {
 		return nil, err
 	}
