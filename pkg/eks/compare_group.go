@@ -39,9 +39,15 @@ func equal(a, b any) bool {
 // scale is the size of a group.
 type scale struct{ min, max, desired int64 }
 
+// mixed stands, in eksctl's files, for the several instance types of a self-managed nodegroup: it is no type by itself.
+const mixed = "mixed"
+
 // wantedGroup is what the file says of a nodegroup, with the tags and the version that the cluster's metadata add.
 func (c *Config) wantedGroup(g nodegroup) gitops.Tree {
 	t := gitops.Clone(g.written)
+	if t["instanceType"] == mixed {
+		delete(t, "instanceType")
+	}
 	if _, ok := t["labels"]; ok {
 		t["labels"] = ownLabels(g.base().Labels)
 	}
@@ -156,7 +162,7 @@ func (c *comparison) compareDropped(want nodegroup, g *group, fixed func(string)
 	defaults, _ := treeOf(want.pool()).(gitops.Tree)
 	for _, name := range slices.Sorted(maps.Keys(g.Recorded)) {
 		_, wanted := c.next[name]
-		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) && !c.saidOtherwise(name) {
+		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) && !c.saidOtherwise(name, g.Recorded[name]) {
 			c.live[name] = g.Recorded[name]
 		}
 	}

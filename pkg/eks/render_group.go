@@ -161,7 +161,7 @@ func (c *Cloud) resolveImage(ctx context.Context, cfg *Config, spec *api.Cluster
 	} else if base.InstanceType == "" {
 		base.InstanceType = api.DefaultNodeType
 		if api.HasMixedInstances(g.self) {
-			base.InstanceType = "mixed"
+			base.InstanceType = mixed
 		}
 	}
 	if resolve {

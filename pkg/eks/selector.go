@@ -338,12 +338,12 @@ func (c *comparison) misfit(field string) string {
 	return fmt.Sprintf(", and %s %s not fit it", enumerate(c.unfit), verb)
 }
 
-// saidOtherwise says that a field that left git has its like there: a selector speaks of the types that were named before, and names of the
-// types that were selected.
-func (c *comparison) saidOtherwise(name string) bool {
+// saidOtherwise says that a field that left git has its like there, or said nothing: a selector speaks of the types that were named before,
+// and names of the types that were selected.
+func (c *comparison) saidOtherwise(name string, recorded any) bool {
 	switch name {
 	case "instanceType", "instanceTypes":
-		return !empty(c.next[selectorField])
+		return !empty(c.next[selectorField]) || recorded == mixed
 	case selectorField:
 		return !empty(c.next["instanceType"]) || !empty(c.next["instanceTypes"])
 	}

@@ -106,7 +106,7 @@ func (c *Cloud) offering(ctx context.Context, spec *api.ClusterConfig, zones []s
 	for _, ng := range spec.NodeGroups {
 		types = append(types, ng.InstanceTypeList()...)
 	}
-	types = slices.DeleteFunc(types, func(t string) bool { return t == "" || t == "mixed" })
+	types = slices.DeleteFunc(types, func(t string) bool { return t == "" || t == mixed })
 	slices.Sort(types)
 	if types = slices.Compact(types); len(types) == 0 {
 		return zones, nil
