@@ -22,7 +22,7 @@ import (
 // rows are the clusters that the kinds are tried on: kinds that go together share one, since every cluster is a control plane more.
 func rows() map[string][]string {
 	return map[string][]string{
-		"nodes":        {"managed", "self-managed", "spot", "bottlerocket", "gpu", "ssh", "custom-image", "launch-template"},
+		"nodes":        {"managed", "self-managed", "spot", "bottlerocket", "gpu", "ssh", "custom-image", "launch-template", "instance-selector"},
 		"rights":       {"irsa", "pod-identity", "addons", "fargate", "identity-mappings"},
 		"settings":     {"logging", "encryption", "identity-provider", "hybrid-nodes", "access-entries", "local-zones"},
 		"custom-vpc":   {"custom-vpc"},

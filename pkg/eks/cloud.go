@@ -94,6 +94,8 @@ type Cloud struct {
 	nodeEntries map[string]*ekstypes.AccessEntry
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
+	// machines are the instance types that selectors asked about.
+	machines map[string]machine
 	// catalogs are the versions that EKS offers of an addon, by addon.
 	catalogs map[string]catalog
 	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
@@ -130,7 +132,7 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
-		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, machines: map[string]machine{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		tries: map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{},
 	}
 }

@@ -16,6 +16,8 @@ type comparison struct {
 	live, next gitops.Tree
 	// replace says why live cannot become next in place.
 	replace []string
+	// unfit are the instance types of a nodegroup that its selector does not ask for.
+	unfit []string
 }
 
 // same reports whether nothing differs.
@@ -37,9 +39,15 @@ func equal(a, b any) bool {
 // scale is the size of a group.
 type scale struct{ min, max, desired int64 }
 
+// mixed stands, in eksctl's files, for the several instance types of a self-managed nodegroup: it is no type by itself.
+const mixed = "mixed"
+
 // wantedGroup is what the file says of a nodegroup, with the tags and the version that the cluster's metadata add.
 func (c *Config) wantedGroup(g nodegroup) gitops.Tree {
 	t := gitops.Clone(g.written)
+	if t["instanceType"] == mixed {
+		delete(t, "instanceType")
+	}
 	if _, ok := t["labels"]; ok {
 		t["labels"] = ownLabels(g.base().Labels)
 	}
@@ -98,6 +106,7 @@ func (c *Config) compareGroup(want nodegroup, g *group) comparison {
 		out.replace = append(out.replace, fmt.Sprintf("a nodegroup of %s cannot move to %s", kinds[g.Managed], kinds[!g.Managed]))
 	}
 	c.compareMutable(&out, want, g)
+	out.compareSelector(want, g)
 	out.compareFixed(want, g)
 	if id := g.identity(); id != "" {
 		// The identity is on both sides: it is no difference, but an approval to replace one group is none for its successor.
@@ -142,7 +151,7 @@ func (c *comparison) compareFixed(want nodegroup, g *group) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.live)) {
 		if fixed(name) && !equal(c.live[name], c.next[name]) {
-			c.replace = append(c.replace, name+" is immutable on "+kind)
+			c.replace = append(c.replace, name+" is immutable on "+kind+c.misfit(name))
 		}
 	}
 }
@@ -153,7 +162,7 @@ func (c *comparison) compareDropped(want nodegroup, g *group, fixed func(string)
 	defaults, _ := treeOf(want.pool()).(gitops.Tree)
 	for _, name := range slices.Sorted(maps.Keys(g.Recorded)) {
 		_, wanted := c.next[name]
-		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) {
+		if !wanted && fixed(name) && name != "labels" && name != "taints" && !equal(g.Recorded[name], defaults[name]) && !c.saidOtherwise(name, g.Recorded[name]) {
 			c.live[name] = g.Recorded[name]
 		}
 	}

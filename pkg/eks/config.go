@@ -226,6 +226,7 @@ func (c *Config) check(item gitops.Item) []*gitops.Error {
 	unique("association", associations, func(i int) string { return fmt.Sprintf("iam.podIdentityAssociations[%d]", i) })
 	out = append(out, c.checkMappings(item)...)
 	out = append(out, c.checkCapabilities(item)...)
+	out = append(out, c.checkSelectors(item)...)
 	if len(associations) > 0 && !slices.Contains(addons, api.PodIdentityAgentAddon) && !c.full.IsAutoModeEnabled() {
 		fail("iam.podIdentityAssociations", "pods get their credentials from the %s addon: add it to addons", api.PodIdentityAgentAddon)
 	}

@@ -8,7 +8,8 @@
 // world), observe (world and wants to Observed), step (one change, one call to AWS). Beside it, import (world to file), feed (what
 // others do, heard from a queue) and attribute (who did it); and of upgrades preflight (what they need to know), round (how far they
 // go at once, and in which order), concerns (what stands against them) and burden (what moving nodes means); and of creation zones (which are
-// chosen), refusal (what EKS said to the last attempts) and placing (what follows from both).
+// chosen), refusal (what EKS said to the last attempts) and placing (what follows from both); and of instance types that a file does not name selector (what
+// would do) and select (what is taken).
 //
 // Invariants:
 //   - progress is read back from AWS, never from memory: a new process continues where the last one was killed;

@@ -83,7 +83,7 @@ func fields() []field {
 		{name: "nodeRepairConfig", managed: mutable, by: byGroupConfig},
 		{name: "propagateASGTags", managed: mutable, by: byScalingTags, seen: scaling, note: "of managed nodegroups, tags of others are left alone, and so are all when it is switched off"},
 		{name: "asgSuspendProcesses", managed: mutable, self: mutable, by: byProcesses, selfBy: byProcesses, seen: scaling, note: "without it, what is suspended is left alone"},
-		{name: "instanceSelector", managed: refused, self: refused},
+		{name: selectorField, seen: "eks:DescribeNodegroup, " + scaling + ", ec2:DescribeInstanceTypes", note: "types are chosen when the nodegroup is made; another selector that those fit, too, changes nothing"},
 		{name: "outpostARN", managed: refused, self: refused},
 		{name: "instanceType", live: liveInstanceType, seen: "eks:DescribeNodegroup, " + launch},
 		{name: "instanceTypes", live: liveInstanceTypes, seen: "eks:DescribeNodegroup"},

@@ -67,7 +67,7 @@ func groupEntries(schema []string, managed bool) []entry {
 			}
 		case replaced:
 			e.seen = "what its stack recorded"
-			if f.live != nil {
+			if f.live != nil || f.name == selectorField {
 				e.seen = f.seen
 			}
 		default:
@@ -314,8 +314,7 @@ func TestRefusedFields(t *testing.T) {
 	t.Parallel()
 	text := "x"
 	for path, set := range map[string]func(*api.NodeGroupBase){
-		"instanceSelector": func(b *api.NodeGroupBase) { b.InstanceSelector = &api.InstanceSelector{VCPUs: 2} },
-		"outpostARN":       func(b *api.NodeGroupBase) { b.OutpostARN = text },
+		"outpostARN": func(b *api.NodeGroupBase) { b.OutpostARN = text },
 		"ssh.publicKey": func(b *api.NodeGroupBase) {
 			b.SSH = &api.NodeGroupSSH{Allow: api.Enabled(), PublicKey: &text}
 		},
@@ -444,11 +443,18 @@ for all that is below it.
 Only what a file says explicitly is compared. What it does not say is left as it is, be it eksctl's default or somebody's choice.
 
 `)
-	out.WriteString(strings.ReplaceAll(`A file that names neither "availabilityZones" nor "vpc.subnets" gets a cluster in the first three zones (two in us-east-1) that offer every instance
-type of its nodegroups. When EKS refuses one of them ("UnsupportedAvailabilityZoneException"), CloudFormation rolls the stack back; the next pass clears that
-away and makes the cluster in others that EKS offers, and says so ("OtherZones"). What was refused is read from CloudFormation's events, so no
-process has to remember it; zones that refused come last for a week. Zones that a file names are never exchanged: the creation is held
-("ZoneRefused") with the field, the zone and what EKS offers, until git names others, or an hour is over.
+	out.WriteString(strings.ReplaceAll(`A file that names neither "availabilityZones" nor "vpc.subnets" gets a cluster in the zones that its nodegroups name and the first others that
+offer every instance type of these, three in all (two in us-east-1). When EKS refuses one of them ("UnsupportedAvailabilityZoneException"),
+CloudFormation rolls the stack back; the next pass clears that away and makes the cluster in others that EKS offers, and says so ("OtherZones"). What
+was refused is read from CloudFormation's events, so no process has to remember it; zones that refused come last for a week. Zones that a file
+names, be it for a nodegroup alone, are never exchanged: the creation is held ("ZoneRefused") with the field, the zone and what EKS offers, until
+git names others, or an hour is over.
+
+An "instanceSelector" is resolved as eksctl does (exact vCPUs and memory, x86_64 unless it says otherwise, at most 40 types), when the nodegroup is
+made: of the types that EC2 describes so ("ec2:DescribeInstanceTypes"), those that every zone of the nodegroup offers, by name. The plan shows them,
+and the nodegroup and its stack have them from then on: a type that AWS brings out later changes nothing. Another selector replaces the
+nodegroup only where types that it has do not fit it; the plan names these. Naming the types of a managed nodegroup in place of the selector that
+chose them, or the other way round, changes nothing.
 
 `, `"`, "`"))
 	out.WriteString(`| changed by | means |

@@ -31,7 +31,8 @@ func drawConfig(t *rapid.T, label string) string {
 		}
 		for _, name := range names {
 			pool := label + kind + name
-			fmt.Fprintf(&b, "- name: %s%s\n  instanceType: %s\n", kind[:1], name, rapid.SampledFrom([]string{"m5.large", "c6i.large"}).Draw(t, pool+"type"))
+			types := []string{"instanceType: m5.large", "instanceType: c6i.large", "instanceSelector: {vCPUs: 2}", "instanceSelector: {vCPUs: 4}"}
+			fmt.Fprintf(&b, "- name: %s%s\n  %s\n", kind[:1], name, rapid.SampledFrom(types).Draw(t, pool+"type"))
 			if yes(pool + "size") {
 				n := rapid.IntRange(1, 5).Draw(t, pool+"desired")
 				fmt.Fprintf(&b, "  desiredCapacity: %d\n  minSize: %d\n  maxSize: %d\n", n, rapid.IntRange(0, n).Draw(t, pool+"min"), rapid.IntRange(n, 9).Draw(t, pool+"max"))

@@ -117,8 +117,6 @@ func said(v any, at string, path []string) []string {
 func (g nodegroup) refused() string {
 	base := g.base()
 	switch {
-	case base.InstanceSelector != nil && !base.InstanceSelector.IsZero():
-		return "instanceSelector is not managed by this version: name the instanceType"
 	case base.SSH != nil && api.IsEnabled(base.SSH.Allow) && !api.IsSetAndNonEmptyString(base.SSH.PublicKeyName):
 		return "ssh.publicKey and ssh.publicKeyPath are not managed by this version: import the key and set ssh.publicKeyName"
 	case base.OutpostARN != "":

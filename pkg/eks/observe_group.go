@@ -38,6 +38,7 @@ type lineup struct {
 //	git reverted
 func (c *Config) lineup(w *world, want nodegroup) lineup {
 	out := lineup{}
+	var replaced *group
 	for _, g := range w.generations(want.name) {
 		if g.leaving() {
 			out.old = append(out.old, g)
@@ -49,13 +50,17 @@ func (c *Config) lineup(w *world, want nodegroup) lineup {
 			continue
 		}
 		if out.before.next == nil || len(diff.replace) > 0 {
-			out.before = diff
+			out.before, replaced = diff, g
 		}
 		out.old = append(out.old, g)
 	}
+	types := w.Selected[want.name].Types
 	if out.target == nil {
 		out.name = c.nextName(w, want, out.old)
+	} else {
+		types = out.target.types()
 	}
+	out.before.tellTypes(want, replaced, types)
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
 		if g := w.Groups[name]; g.User == want.name && g.Name != out.name && g.failed() && !g.leaving() {
 			out.litter = append(out.litter, g)
@@ -130,10 +135,13 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 		return gitops.Observation{Err: e}
 	}
 	line := c.lineup(w, want)
-	staying := line.staying()
+	staying, selected := line.staying(), w.Selected[name]
+	if e := selected.problem(); e != nil && line.target == nil {
+		return gitops.Observation{Err: e.At(c.origin(join(want.path, selectorField))), Owned: true}
+	}
 	switch {
 	case line.target == nil && len(staying) == 0:
-		return gitops.Observation{Next: next, Spec: next, Owned: true}
+		return gitops.Observation{Next: withTypes(next, want, selected.Types), Spec: next, Owned: true}
 	case len(staying) > 0:
 		out := line.before.observation(next, nil)
 		if len(out.Replace) == 0 {

@@ -225,7 +225,11 @@ func groupIn(w *world, cfg *Config, g nodegroup, name string, size int32) *group
 	for k, v := range gitops.StringsAt(recorded, "tags") {
 		scaling.Tags = append(scaling.Tags, astypes.TagDescription{Key: aws.String(k), Value: aws.String(v)})
 	}
-	out := &group{Name: name, User: g.name, Managed: g.managed != nil, Stack: stack, Scaling: scaling, Recorded: recorded}
+	small := machine{VCPUs: 2, MemoryMiB: 8192, Architectures: []string{"x86_64"}}
+	out := &group{
+		Name: name, User: g.name, Managed: g.managed != nil, Stack: stack, Scaling: scaling, Recorded: recorded,
+		Machines: map[string]machine{"m5.large": small, "c6i.large": small},
+	}
 	kindOf := base.InstanceType
 	if kindOf == "" {
 		kindOf = api.DefaultNodeType

@@ -9,9 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
-	"github.com/weaveworks/eksctl/pkg/vpc"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -20,8 +18,10 @@ import (
 type placing struct {
 	// Refused is not empty, the newest first.
 	Refused []refusal
-	// Field is what in the file names zones, or subnets in zones; empty when zones are chosen here.
+	// Field is what in the file names zones, or subnets in zones; empty when zones are chosen here. Given are then those that nodegroups
+	// name all the same, each with the field.
 	Field string
+	Given map[string]string
 	// Zones are those of the file, or those that were chosen; Stuck are those of them that keep the cluster from being made for now. With
 	// none chosen it cannot be made, either.
 	Zones, Stuck []string
@@ -48,17 +48,26 @@ func (c *Cloud) readPlacing(ctx context.Context, cfg *Config, w *world) error {
 		if err != nil {
 			return err
 		}
-		p.Zones = chooseZones(cfg.Region, candidates, refused, c.now())
+		p.Given = given(cfg.full)
+		p.Zones = chooseZones(cfg.Region, candidates, p.Given, refused, c.now())
 	}
 	since := refusedSince(refused, p.Zones)
 	for _, z := range p.Zones {
 		p.Again = p.Again || !since[z].IsZero()
-		if p.Field != "" && c.now().Sub(since[z]) < refusing {
+		if p.naming(z) != "" && c.now().Sub(since[z]) < refusing {
 			p.Stuck = append(p.Stuck, z)
 		}
 	}
 	w.Placing = p
 	return nil
+}
+
+// naming is the field of the file that names a zone; empty for one that was chosen here.
+func (p *placing) naming(zone string) string {
+	if p.Field != "" {
+		return p.Field
+	}
+	return p.Given[zone]
 }
 
 // unmade says that there is no cluster, and nothing that makes one or is in its place.
@@ -72,27 +81,13 @@ func (c *Cloud) namedZones(ctx context.Context, cfg *Config) (field string, zone
 	spec := cfg.full
 	switch {
 	case len(spec.VPC.ControlPlaneSubnetIDs) > 0:
-		out, err := c.aws.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: spec.VPC.ControlPlaneSubnetIDs})
-		if err != nil && errorCode(err) != "InvalidSubnetID.NotFound" {
+		if zones, err = c.zonesOfIDs(ctx, spec.VPC.ControlPlaneSubnetIDs); err != nil {
 			return "", nil, err
-		}
-		if err == nil {
-			for _, s := range out.Subnets {
-				zones = append(zones, aws.ToString(s.AvailabilityZone))
-			}
 		}
 		field = "vpc.controlPlaneSubnetIDs"
 	case spec.HasAnySubnets():
-		// What the file does not say of its subnets, EC2 does; that they are not there is for the creation to tell.
-		imported := spec.DeepCopy()
-		if err := guarded(func() error { return vpc.ImportSubnetsFromSpec(ctx, c.aws.ec2, imported) }); err == nil {
-			spec = imported
-		}
-		for _, of := range []api.AZSubnetMapping{spec.VPC.Subnets.Private, spec.VPC.Subnets.Public} {
-			for _, s := range of {
-				zones = append(zones, s.AZ)
-			}
-		}
+		spec = c.withSubnets(ctx, spec)
+		zones = append(zonesOf(spec, true), zonesOf(spec, false)...)
 		field = "vpc.subnets"
 	case len(spec.AvailabilityZones) > 0:
 		field, zones = "availabilityZones", slices.Clone(spec.AvailabilityZones)
@@ -110,15 +105,16 @@ func (p *placing) stuck() bool {
 func (p *placing) problem(c *Config) *gitops.Error {
 	last := p.Refused[0]
 	again := last.At.Add(refusing).UTC().Format(time.RFC3339)
-	if p.Field == "" {
+	if len(p.Stuck) == 0 {
 		e := gitops.Errorf(gitops.ZoneRefused, "EKS refuses %s (%s), and fewer than %d other zones offer every instance type of the file",
 			enumerate(p.refusedZones()), last.Words, api.MinRequiredAvailabilityZones)
 		e.Try = fmt.Sprintf("use instance types that more zones offer; the same zones are tried again from %s on", again)
 		return e.At(c.origin("metadata.region"))
 	}
-	e := gitops.Errorf(gitops.ZoneRefused, "%s: EKS refuses %s (%s); it offers %s", p.Field, enumerate(p.Stuck), last.Words, enumerate(last.Offered))
+	field := p.naming(p.Stuck[0])
+	e := gitops.Errorf(gitops.ZoneRefused, "%s: EKS refuses %s (%s); it offers %s", field, enumerate(p.Stuck), last.Words, enumerate(last.Offered))
 	e.Try = fmt.Sprintf("name zones that EKS offers, or none; the same ones are tried again from %s on", again)
-	return e.At(c.origin(p.Field))
+	return e.At(c.origin(field))
 }
 
 // says tells which zones are chosen instead, and why.
@@ -126,6 +122,11 @@ func (p *placing) says() string {
 	why := "which EKS offers, as well as every instance type of the file"
 	if p.Again {
 		why = "because no other zones are left"
+	}
+	for _, z := range p.refusedZones() {
+		if field := p.naming(z); field != "" {
+			why = "because " + field + " names what was refused"
+		}
 	}
 	return fmt.Sprintf("EKS refused %s (%s): the cluster is made in %s, %s", enumerate(p.refusedZones()), p.Refused[0].Words, enumerate(p.Zones), why)
 }

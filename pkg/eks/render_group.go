@@ -25,6 +25,9 @@ func (c *Cloud) renderGroup(ctx context.Context, cfg *Config, w *world, want nod
 	if err != nil {
 		return stackOrder{}, err
 	}
+	if err := c.fillTypes(ctx, cfg, w, want, fresh); err != nil {
+		return stackOrder{}, err
+	}
 	if err := c.resolveImage(ctx, cfg, spec, fresh); err != nil {
 		return stackOrder{}, err
 	}
@@ -158,7 +161,7 @@ func (c *Cloud) resolveImage(ctx context.Context, cfg *Config, spec *api.Cluster
 	} else if base.InstanceType == "" {
 		base.InstanceType = api.DefaultNodeType
 		if api.HasMixedInstances(g.self) {
-			base.InstanceType = "mixed"
+			base.InstanceType = mixed
 		}
 	}
 	if resolve {

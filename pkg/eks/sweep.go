@@ -132,6 +132,9 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	if err := c.readPreflight(ctx, cfg, w); err != nil {
 		return err
 	}
+	if err := c.readSelections(ctx, cfg.paced(w), w); err != nil {
+		return err
+	}
 	if err := c.readBurdens(ctx, cfg.paced(w), w); err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ func (c *Cloud) groupsOfStacks(w *world) {
 		if user := tag(s, tagUserName); user != "" {
 			g.User = user
 		}
-		g.Recorded = gitops.TreeAt(w.Templates[aws.ToString(s.StackName)], "Metadata", tagUserName)
+		template := w.Templates[aws.ToString(s.StackName)]
+		g.Recorded, g.Ordered = gitops.TreeAt(template, "Metadata", tagUserName), orderedTypes(template)
 		w.Groups[name] = g
 	}
 }
@@ -86,7 +87,12 @@ func (c *Cloud) fillGroups(ctx context.Context, cfg *Config, w *world, names []s
 	g.SetLimit(parallel)
 	filled := make([]*group, len(names))
 	for i, name := range names {
-		g.Go(func() (err error) { filled[i], err = c.fillGroup(ctx, cfg, *w.Groups[name], scaling); return err })
+		g.Go(func() (err error) {
+			if filled[i], err = c.fillGroup(ctx, cfg, *w.Groups[name], scaling); err == nil {
+				err = c.readMachines(ctx, cfg, filled[i])
+			}
+			return err
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err

@@ -64,6 +64,8 @@ type world struct {
 	Free    map[string]int
 	// Placing is where a cluster is made after EKS refused zones; nil when it refused none, or when nothing is to be made.
 	Placing *placing
+	// Selected are the instance types that instanceSelectors come to, for nodegroups that are to be made, by the file's names.
+	Selected map[string]selection
 	// Failures say why the last attempt of a stack failed, by stack name.
 	Failures map[string]string
 }
@@ -94,6 +96,10 @@ type group struct {
 	Scaling *astypes.AutoScalingGroup
 	// Launch is the content of its launch template, where there is one.
 	Launch *ec2types.ResponseLaunchTemplateData
+	// Ordered are the instance types that its stack's template names.
+	Ordered []string
+	// Machines are what EC2 says of its instance types, where a selector of git asks.
+	Machines map[string]machine
 	// Recorded is what its stack's template says it was made from; nil when something else made it.
 	Recorded gitops.Tree
 }

@@ -3,6 +3,7 @@ package eks
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,21 +16,40 @@ import (
 // avoided are zones that EKS does not support for control planes (EKS user guide, "VPC and subnet requirements").
 func avoided() []string { return []string{"use1-az3", "usw1-az2", "cac1-az3"} }
 
-// zones are the zones of a new VPC, for a file that names none: those that were chosen after EKS refused some, or else the first of those
-// that offer every instance type of the file.
+// zones are the zones of a new VPC, for a file that names none for the cluster: those that were chosen after EKS refused some, or else those
+// that nodegroups name and the first others that offer every instance type of the file.
 func (c *Cloud) zones(ctx context.Context, spec *api.ClusterConfig, w *world) ([]string, error) {
-	if w.Placing != nil && w.Placing.Field == "" {
-		return w.Placing.Zones, nil
-	}
-	names, err := c.candidates(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	zones := chooseZones(spec.Metadata.Region, names, nil, c.now())
-	if zones == nil {
+	zones, names, err := c.chosenZones(ctx, spec, w)
+	if err == nil && zones == nil {
 		return nil, fmt.Errorf("only %v offer every instance type of the file; at least %d are needed", names, api.MinRequiredAvailabilityZones)
 	}
-	return zones, nil
+	return zones, err
+}
+
+// chosenZones are those that are chosen, none where too few would do, and those that would.
+func (c *Cloud) chosenZones(ctx context.Context, spec *api.ClusterConfig, w *world) (zones, candidates []string, err error) {
+	if w.Placing != nil && w.Placing.Field == "" {
+		return w.Placing.Zones, nil, nil
+	}
+	candidates, err = c.candidates(ctx, spec)
+	if err != nil {
+		return nil, nil, err
+	}
+	return chooseZones(spec.Metadata.Region, candidates, given(spec), nil, c.now()), candidates, nil
+}
+
+// given are the zones that nodegroups name, each with the first field that does. A cluster's VPC has subnets for nodes in its own zones
+// only, so they have to be among those.
+func given(spec *api.ClusterConfig) map[string]string {
+	out := map[string]string{}
+	for _, g := range (&Config{full: spec}).nodegroups() {
+		for _, z := range g.base().AvailabilityZones {
+			if out[z] == "" {
+				out[z] = join(g.path, "availabilityZones")
+			}
+		}
+	}
+	return out
 }
 
 // candidates are the zones of the region that offer every instance type of the file, by name.
@@ -52,27 +72,29 @@ func (c *Cloud) candidates(ctx context.Context, spec *api.ClusterConfig) ([]stri
 	return c.offering(ctx, spec, names)
 }
 
-// chooseZones takes the first three zones (two in us-east-1, as eksctl does) that EKS did not refuse. eksctl draws lots; a choice that is
-// always the same keeps plans the same. Where fewer than a cluster needs are left, those make up for it that were refused the longest
-// ago, once they may be tried again; none are taken when that does not do either.
-func chooseZones(region string, zones []string, refused []refusal, now time.Time) []string {
+// chooseZones takes the zones that are given and the first others that EKS did not refuse, up to three (two in us-east-1, as eksctl does).
+// eksctl draws lots; a choice that is always the same keeps plans the same. Where fewer than a cluster needs are left, those make up for it
+// that were refused the longest ago, once they may be tried again; none are taken when that does not do either.
+func chooseZones(region string, zones []string, given map[string]string, refused []refusal, now time.Time) []string {
 	since := refusedSince(refused, zones)
-	good := slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return !since[z].IsZero() })
-	if len(good) < api.MinRequiredAvailabilityZones {
-		again := slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return since[z].IsZero() || now.Sub(since[z]) < refusing })
-		slices.SortStableFunc(again, func(a, b string) int { return since[a].Compare(since[b]) })
-		good = append(good, again...)
-		if len(good) < api.MinRequiredAvailabilityZones {
-			return nil
-		}
-		good = good[:api.MinRequiredAvailabilityZones]
-		slices.Sort(good)
-	}
+	others := slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return given[z] != "" })
+	chosen := slices.Sorted(maps.Keys(given))
 	count := api.RecommendedAvailabilityZones
 	if region == api.RegionUSEast1 {
 		count = api.MinRequiredAvailabilityZones
 	}
-	return good[:min(count, len(good))]
+	good := slices.DeleteFunc(slices.Clone(others), func(z string) bool { return !since[z].IsZero() })
+	chosen = append(chosen, good[:min(max(count-len(chosen), 0), len(good))]...)
+	if len(chosen) < api.MinRequiredAvailabilityZones {
+		again := slices.DeleteFunc(others, func(z string) bool { return since[z].IsZero() || now.Sub(since[z]) < refusing })
+		slices.SortStableFunc(again, func(a, b string) int { return since[a].Compare(since[b]) })
+		if chosen = append(chosen, again...); len(chosen) < api.MinRequiredAvailabilityZones {
+			return nil
+		}
+		chosen = chosen[:api.MinRequiredAvailabilityZones]
+	}
+	slices.Sort(chosen)
+	return chosen
 }
 
 // offering keeps the zones that offer every instance type of the file.
@@ -84,20 +106,12 @@ func (c *Cloud) offering(ctx context.Context, spec *api.ClusterConfig, zones []s
 	for _, ng := range spec.NodeGroups {
 		types = append(types, ng.InstanceTypeList()...)
 	}
-	types = slices.DeleteFunc(types, func(t string) bool { return t == "" || t == "mixed" })
+	types = slices.DeleteFunc(types, func(t string) bool { return t == "" || t == mixed })
 	slices.Sort(types)
 	if types = slices.Compact(types); len(types) == 0 {
 		return zones, nil
 	}
-	p := ec2.NewDescribeInstanceTypeOfferingsPaginator(c.aws.ec2, &ec2.DescribeInstanceTypeOfferingsInput{
-		LocationType: ec2types.LocationTypeAvailabilityZone, MaxResults: aws.Int32(100),
-		Filters: []ec2types.Filter{{Name: aws.String("instance-type"), Values: types}, {Name: aws.String("location"), Values: zones}},
-	})
-	offers, err := page(ctx, p.HasMorePages,
-		func(ctx context.Context) (*ec2.DescribeInstanceTypeOfferingsOutput, error) { return p.NextPage(ctx) },
-		func(o *ec2.DescribeInstanceTypeOfferingsOutput) []ec2types.InstanceTypeOffering {
-			return o.InstanceTypeOfferings
-		})
+	offers, err := c.offerings(ctx, types, zones)
 	if err != nil {
 		return nil, err
 	}

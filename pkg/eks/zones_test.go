@@ -347,21 +347,33 @@ func TestChooseZones(t *testing.T) {
 	for name, tt := range map[string]struct {
 		region  string
 		zones   []string
+		given   string
 		refused []refusal
 		want    []string
 	}{
-		"none refused":                           {"", four, nil, []string{"a", "b", "c"}},
-		"us-east-1":                              {"us-east-1", four, []refusal{ago("a", 0)}, []string{"b", "c"}},
-		"one":                                    {"", four, []refusal{ago("b", 0)}, []string{"a", "c", "d"}},
-		"two":                                    {"", four, []refusal{ago("b", 0, "a", "c", "d"), ago("a", time.Minute, "b", "c", "d")}, []string{"c", "d"}},
-		"one and another not offered":            {"", four, []refusal{ago("b", 0, "a", "c")}, []string{"a", "c"}},
-		"the older one is not offered otherwise": {"", four, []refusal{ago("b", 0, "a", "c", "d"), ago("a", time.Minute, "b", "c")}, []string{"c", "d"}},
-		"too few":                                {"", []string{"a", "b"}, []refusal{ago("a", 59*time.Minute)}, nil},
-		"again after an hour":                    {"", []string{"a", "b"}, []refusal{ago("a", time.Hour)}, []string{"a", "b"}},
-		"the longest ago":                        {"", four, []refusal{ago("b", time.Hour), ago("a", 2*time.Hour), ago("c", 3*time.Hour)}, []string{"c", "d"}},
-		"too few zones at all":                   {"", []string{"a"}, nil, nil},
+		"none refused":                           {"", four, "", nil, []string{"a", "b", "c"}},
+		"us-east-1":                              {"us-east-1", four, "", []refusal{ago("a", 0)}, []string{"b", "c"}},
+		"one":                                    {"", four, "", []refusal{ago("b", 0)}, []string{"a", "c", "d"}},
+		"two":                                    {"", four, "", []refusal{ago("b", 0, "a", "c", "d"), ago("a", time.Minute, "b", "c", "d")}, []string{"c", "d"}},
+		"one and another not offered":            {"", four, "", []refusal{ago("b", 0, "a", "c")}, []string{"a", "c"}},
+		"the older one is not offered otherwise": {"", four, "", []refusal{ago("b", 0, "a", "c", "d"), ago("a", time.Minute, "b", "c")}, []string{"c", "d"}},
+		"too few":                                {"", []string{"a", "b"}, "", []refusal{ago("a", 59*time.Minute)}, nil},
+		"again after an hour":                    {"", []string{"a", "b"}, "", []refusal{ago("a", time.Hour)}, []string{"a", "b"}},
+		"the longest ago":                        {"", four, "", []refusal{ago("b", time.Hour), ago("a", 2*time.Hour), ago("c", 3*time.Hour)}, []string{"c", "d"}},
+		"too few zones at all":                   {"", []string{"a"}, "", nil, nil},
+		"given by a nodegroup":                   {"", four, "d", nil, []string{"a", "b", "d"}},
+		"more given than are wanted":             {"us-east-1", four, "b c d", nil, []string{"b", "c", "d"}},
+		"given and refused":                      {"", four, "d", []refusal{ago("d", 0)}, []string{"a", "b", "d"}},
+		"given and another refused":              {"", four, "d", []refusal{ago("a", 0, "b", "c", "d")}, []string{"b", "c", "d"}},
+		"given and no candidate":                 {"", four, "e", nil, []string{"a", "b", "e"}},
+		"given and too few others":               {"", []string{"a", "b"}, "b", []refusal{ago("a", 59*time.Minute)}, nil},
+		"given and one again":                    {"", []string{"a", "b"}, "b", []refusal{ago("a", time.Hour)}, []string{"a", "b"}},
 	} {
-		if diff := cmp.Diff(tt.want, chooseZones(tt.region, tt.zones, tt.refused, now)); diff != "" {
+		given := map[string]string{}
+		for zone := range strings.FieldsSeq(tt.given) {
+			given[zone] = "field"
+		}
+		if diff := cmp.Diff(tt.want, chooseZones(tt.region, tt.zones, given, tt.refused, now)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}

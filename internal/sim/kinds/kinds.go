@@ -6,7 +6,7 @@
 //
 // Invariant: each file says which of eksctl's examples it is made after. What it differs in is size, since tests count no nodes,
 // and what Amazon does not offer any more. Left out are the examples of what this product does not manage: Outposts (35, 36, 37), Windows
-// (14, 32), instance selectors (28), and what eksctl brings into a cluster, Flux (12) and Karpenter (29).
+// (14, 32), and what eksctl brings into a cluster, Flux (12) and Karpenter (29).
 package kinds
 
 import (

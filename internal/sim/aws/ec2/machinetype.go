@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -16,6 +15,7 @@ type MachineType struct {
 	Architecture string
 	GPUs         int
 	GPUName      string
+	GPUMiB       int // memory of each GPU
 }
 
 // MaxPods is how many Pods the VPC CNI has addresses for: every interface keeps one address to itself, and two Pods (kube-proxy
@@ -97,7 +97,8 @@ func single() []MachineType {
 		}
 	}
 	gpu := func(name string, vcpu, gib, eni, ip, gpus int, model string) {
-		out = append(out, MachineType{Name: name, VCPU: vcpu, MemoryMiB: gib * 1024, Interfaces: eni, AddressesPer: ip, Architecture: "x86_64", GPUs: gpus, GPUName: model})
+		memory := map[string]int{"T4": 16384, "A10G": 24576, "V100": 16384}[model]
+		out = append(out, MachineType{Name: name, VCPU: vcpu, MemoryMiB: gib * 1024, Interfaces: eni, AddressesPer: ip, Architecture: "x86_64", GPUs: gpus, GPUName: model, GPUMiB: memory})
 	}
 	gpu("g4dn.xlarge", 4, 16, 3, 10, 1, "T4")
 	gpu("g4dn.2xlarge", 8, 32, 3, 10, 1, "T4")
@@ -137,106 +138,4 @@ func Offered(name, zoneID string) bool {
 		return slices.Contains([]string{"t3", "c5", "m5", "r5", "g4dn"}, family)
 	}
 	return zoneID != "use1-az3"
-}
-
-// InstanceTypeInfo is an instance type as the API shows it.
-type InstanceTypeInfo struct {
-	InstanceType                  string        `xml:"instanceType"`
-	CurrentGeneration             bool          `xml:"currentGeneration"`
-	FreeTierEligible              bool          `xml:"freeTierEligible"`
-	SupportedUsageClasses         []string      `xml:"supportedUsageClasses>item"`
-	SupportedRootDeviceTypes      []string      `xml:"supportedRootDeviceTypes>item"`
-	SupportedVirtualizationTypes  []string      `xml:"supportedVirtualizationTypes>item"`
-	BareMetal                     bool          `xml:"bareMetal"`
-	Hypervisor                    string        `xml:"hypervisor"`
-	ProcessorInfo                 ProcessorInfo `xml:"processorInfo"`
-	VCPUInfo                      VCPUInfo      `xml:"vCpuInfo"`
-	MemoryInfo                    MemoryInfo    `xml:"memoryInfo"`
-	InstanceStorageSupported      bool          `xml:"instanceStorageSupported"`
-	NetworkInfo                   NetworkInfo   `xml:"networkInfo"`
-	GPUInfo                       *GPUInfo      `xml:"gpuInfo"`
-	BurstablePerformanceSupported bool          `xml:"burstablePerformanceSupported"`
-	HibernationSupported          bool          `xml:"hibernationSupported"`
-}
-
-// ProcessorInfo is part of InstanceTypeInfo.
-type ProcessorInfo struct {
-	SupportedArchitectures []string `xml:"supportedArchitectures>item"`
-}
-
-// VCPUInfo is part of InstanceTypeInfo.
-type VCPUInfo struct {
-	DefaultVCPUs int `xml:"defaultVCpus"`
-}
-
-// MemoryInfo is part of InstanceTypeInfo.
-type MemoryInfo struct {
-	SizeInMiB int `xml:"sizeInMiB"`
-}
-
-// NetworkInfo is part of InstanceTypeInfo.
-type NetworkInfo struct {
-	MaximumNetworkInterfaces  int    `xml:"maximumNetworkInterfaces"`
-	MaximumNetworkCards       int    `xml:"maximumNetworkCards"`
-	IPv4AddressesPerInterface int    `xml:"ipv4AddressesPerInterface"`
-	IPv6AddressesPerInterface int    `xml:"ipv6AddressesPerInterface"`
-	IPv6Supported             bool   `xml:"ipv6Supported"`
-	EnaSupport                string `xml:"enaSupport"`
-	EfaSupported              bool   `xml:"efaSupported"`
-}
-
-// GPUInfo is part of InstanceTypeInfo.
-type GPUInfo struct {
-	GPUs []GPU `xml:"gpus>item"`
-}
-
-// GPU is part of InstanceTypeInfo.
-type GPU struct {
-	Name         string `xml:"name"`
-	Manufacturer string `xml:"manufacturer"`
-	Count        int    `xml:"count"`
-}
-
-func (m MachineType) info() InstanceTypeInfo {
-	info := InstanceTypeInfo{
-		InstanceType: m.Name, CurrentGeneration: true, FreeTierEligible: m.Name == "t3.micro",
-		SupportedUsageClasses: []string{"on-demand", "spot"}, SupportedRootDeviceTypes: []string{"ebs"}, SupportedVirtualizationTypes: []string{"hvm"},
-		Hypervisor: "nitro", ProcessorInfo: ProcessorInfo{SupportedArchitectures: []string{m.Architecture}},
-		VCPUInfo: VCPUInfo{DefaultVCPUs: m.VCPU}, MemoryInfo: MemoryInfo{SizeInMiB: m.MemoryMiB},
-		NetworkInfo: NetworkInfo{
-			MaximumNetworkInterfaces: m.Interfaces, MaximumNetworkCards: 1, IPv4AddressesPerInterface: m.AddressesPer,
-			IPv6AddressesPerInterface: m.AddressesPer, IPv6Supported: true, EnaSupport: "required",
-		},
-		BurstablePerformanceSupported: strings.HasPrefix(m.Name, "t"),
-	}
-	if m.GPUs > 0 {
-		info.GPUInfo = &GPUInfo{GPUs: []GPU{{Name: m.GPUName, Manufacturer: "NVIDIA", Count: m.GPUs}}}
-	}
-	return info
-}
-
-func instanceTypeValues(i InstanceTypeInfo, name string) ([]string, bool) {
-	switch name {
-	case "instance-type":
-		return one(i.InstanceType), true
-	case "processor-info.supported-architecture":
-		return i.ProcessorInfo.SupportedArchitectures, true
-	case "current-generation":
-		return yesNo(i.CurrentGeneration), true
-	case "bare-metal":
-		return yesNo(i.BareMetal), true
-	case "vcpu-info.default-vcpus":
-		return one(strconv.Itoa(i.VCPUInfo.DefaultVCPUs)), true
-	case "memory-info.size-in-mib":
-		return one(strconv.Itoa(i.MemoryInfo.SizeInMiB)), true
-	case "supported-usage-class":
-		return i.SupportedUsageClasses, true
-	case "network-info.efa-supported":
-		return yesNo(i.NetworkInfo.EfaSupported), true
-	case "hypervisor":
-		return one(i.Hypervisor), true
-	case "burstable-performance-supported":
-		return yesNo(i.BurstablePerformanceSupported), true
-	}
-	return nil, false
 }
