@@ -120,14 +120,18 @@ func (o *Overlay) Remove(t testing.TB) {
 	c.repository.remove(t, clusterFolder+"/"+o.Name)
 	approval := clusterFolder + "/approvals/removal.yaml"
 	preview := c.repository.reconcile(t, true)
-	var approved []string
+	var approved, concerns []string
 	for _, change := range preview.Plan.Changes {
-		if change.Hold != nil && change.Hold.Approvable && !heldDefinition(change) {
-			approved = append(approved, fmt.Sprintf("%q", change.ID))
+		if change.Hold == nil || !change.Hold.Approvable || heldDefinition(change) {
+			continue
+		}
+		approved = append(approved, fmt.Sprintf("%q", change.ID))
+		for _, about := range change.Concerns {
+			concerns = append(concerns, fmt.Sprintf("%q: %d", about.ID, about.Count))
 		}
 	}
 	if len(approved) > 0 {
-		c.repository.write(t, approval, "plan: "+fmt.Sprintf("%q", preview.Plan.ID)+"\nchanges: ["+strings.Join(approved, ", ")+"]\n")
+		c.repository.write(t, approval, fmt.Sprintf("plan: %q\nchanges: [%s]\nconcerns: {%s}\n", preview.Plan.ID, strings.Join(approved, ", "), strings.Join(concerns, ", ")))
 	}
 	c.converge(t, "removing "+o.Name)
 	c.repository.remove(t, approval)
