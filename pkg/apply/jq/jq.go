@@ -2,7 +2,7 @@
 //
 // Input is the text of a program whose outputs are paths, such as .spec.template.spec.containers[] | select(.name == "web").image;
 // output is what jq's path(f) gives for an object. A program sees the object and nothing else: no environment, no files, no
-// clock, so that the same object gives the same paths; and it ends, after a second at the latest.
+// clock, so that the same object gives the same paths; and it ends, after five seconds at the latest.
 //
 // It is the only package that imports gojq.
 package jq
@@ -22,7 +22,7 @@ import (
 
 const (
 	// limit bounds one evaluation: jq can express loops without end.
-	limit = time.Second
+	limit = 5 * time.Second
 	// most bounds what one evaluation may pick.
 	most = 10_000
 )

@@ -81,7 +81,7 @@ func TestPathsRefuses(t *testing.T) {
 		".spec.replicas[]":             "cannot iterate over: number (3)",
 		`error("broken")`:              "broken",
 		"del(.spec.replicas)":          "invalid path",
-		"def f: f; f":                  "it did not end within 1s",
+		"def f: f; f":                  "it did not end within 5s",
 		"range(1e9) as $i | .a[$i]":    "it picks more than 10000 fields",
 		".spec | select(now > 0)":      "a query sees the object alone, no clock",
 		`.spec | select($ENV.HOME)`:    "",
