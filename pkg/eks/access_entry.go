@@ -152,16 +152,21 @@ func (c *Cloud) readEntry(ctx context.Context, cfg *Config, w *world, principal 
 	if !cfg.asksEntry(w, principal) {
 		return entry, nil
 	}
-	p := eks.NewListAssociatedAccessPoliciesPaginator(c.aws.eks, &eks.ListAssociatedAccessPoliciesInput{ClusterName: &cfg.Name, PrincipalArn: &principal})
-	entry.Policies, err = page(ctx, p.HasMorePages,
-		func(ctx context.Context) (*eks.ListAssociatedAccessPoliciesOutput, error) { return p.NextPage(ctx) },
-		func(o *eks.ListAssociatedAccessPoliciesOutput) []ekstypes.AssociatedAccessPolicy {
-			return o.AssociatedAccessPolicies
-		})
+	entry.Policies, err = c.readPolicies(ctx, cfg.Name, principal)
 	if absent(err) {
 		return nil, nil
 	}
 	return entry, err
+}
+
+// readPolicies lists the access policies of a principal's entry; without an entry, EKS says that there is none.
+func (c *Cloud) readPolicies(ctx context.Context, cluster, principal string) ([]ekstypes.AssociatedAccessPolicy, error) {
+	p := eks.NewListAssociatedAccessPoliciesPaginator(c.aws.eks, &eks.ListAssociatedAccessPoliciesInput{ClusterName: &cluster, PrincipalArn: &principal})
+	return page(ctx, p.HasMorePages,
+		func(ctx context.Context) (*eks.ListAssociatedAccessPoliciesOutput, error) { return p.NextPage(ctx) },
+		func(o *eks.ListAssociatedAccessPoliciesOutput) []ekstypes.AssociatedAccessPolicy {
+			return o.AssociatedAccessPolicies
+		})
 }
 
 func (c *Cloud) seeEntry(ctx context.Context, cfg *Config, w *world, principal string) error {

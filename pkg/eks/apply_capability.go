@@ -87,12 +87,7 @@ func (c *Cloud) readCapability(ctx context.Context, cfg *Config, w *world, name 
 	if _, stacked := w.Stacks[capabilityStack(cfg.Name, name)]; wanted == nil && !stacked && !cfg.whole || w.entriesOff() {
 		return k, nil
 	}
-	p := eks.NewListAssociatedAccessPoliciesPaginator(c.aws.eks, &eks.ListAssociatedAccessPoliciesInput{ClusterName: &cfg.Name, PrincipalArn: k.RoleArn})
-	k.Policies, err = page(ctx, p.HasMorePages,
-		func(ctx context.Context) (*eks.ListAssociatedAccessPoliciesOutput, error) { return p.NextPage(ctx) },
-		func(o *eks.ListAssociatedAccessPoliciesOutput) []ekstypes.AssociatedAccessPolicy {
-			return o.AssociatedAccessPolicies
-		})
+	k.Policies, err = c.readPolicies(ctx, cfg.Name, aws.ToString(k.RoleArn))
 	if absent(err) {
 		return k, nil // EKS has not made the entry yet
 	}
@@ -212,21 +207,13 @@ func (c *Cloud) ensureCapabilityRole(ctx context.Context, cfg *Config, w *world,
 	return arn, nil
 }
 
-// makeCapability orders the stack of a capability. A stack that stands without its capability, which somebody deleted, has to go first;
-// but for a while after the stack is complete, a read of the capability may still be behind.
+// makeCapability orders the stack of a capability.
 func (c *Cloud) makeCapability(ctx context.Context, cfg *Config, w *world, k *api.Capability, roleARN string) error {
 	o, err := cfg.renderCapability(k, roleARN)
 	if err != nil {
 		return err
 	}
-	stage, err := c.ensureStack(ctx, cfg, w, o)
-	if err != nil || stage != standing {
-		return err
-	}
-	if s := w.Stacks[o.name]; c.now().Sub(aws.ToTime(s.CreationTime)) > lagging {
-		return c.deleteStack(ctx, cfg, s)
-	}
-	return nil
+	return c.makeByStack(ctx, cfg, w, o)
 }
 
 // updateCapability changes what EKS changes in place, all at once.

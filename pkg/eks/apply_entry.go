@@ -47,21 +47,13 @@ func (c *Cloud) stepEntry(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 	return c.changePolicies(ctx, cfg, e, live)
 }
 
-// makeEntry orders the stack of an entry. A stack that stands without its entry, which somebody deleted, has to go first; but
-// for a while after the stack is complete, a read of the entry may still be behind.
+// makeEntry orders the stack of an entry.
 func (c *Cloud) makeEntry(ctx context.Context, cfg *Config, w *world, e *api.AccessEntry) error {
 	o, err := cfg.renderEntry(e)
 	if err != nil {
 		return err
 	}
-	stage, err := c.ensureStack(ctx, cfg, w, o)
-	if err != nil || stage != standing {
-		return err
-	}
-	if s := w.Stacks[o.name]; c.now().Sub(aws.ToTime(s.CreationTime)) > lagging {
-		return c.deleteStack(ctx, cfg, s)
-	}
-	return nil
+	return c.makeByStack(ctx, cfg, w, o)
 }
 
 func (c *Config) renderEntry(e *api.AccessEntry) (out stackOrder, err error) {

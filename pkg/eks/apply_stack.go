@@ -148,6 +148,19 @@ func (c *Cloud) ensureStack(ctx context.Context, cfg *Config, w *world, o stackO
 	return standing, nil
 }
 
+// makeByStack orders a thing by a stack of its own. A stack that stands without its thing, which somebody deleted, has to go first; but for
+// a while after the stack is complete, a read of the thing may still be behind.
+func (c *Cloud) makeByStack(ctx context.Context, cfg *Config, w *world, o stackOrder) error {
+	stage, err := c.ensureStack(ctx, cfg, w, o)
+	if err != nil || stage != standing {
+		return err
+	}
+	if s := w.Stacks[o.name]; c.now().Sub(aws.ToTime(s.CreationTime)) > lagging {
+		return c.deleteStack(ctx, cfg, s)
+	}
+	return nil
+}
+
 // ensureRole brings the stack of a role to stand as rendered: it makes it, clears a failed one away first, or updates it.
 // The ARN is valid when the stage is standing.
 func (c *Cloud) ensureRole(ctx context.Context, cfg *Config, w *world, r role) (stage, string, error) {

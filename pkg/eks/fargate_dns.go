@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
@@ -97,7 +98,7 @@ func (c *Config) placed(w *world, a addon) addon {
 
 // liveValues are an addon's configuration values; empty when it has none, or none that can be read.
 func liveValues(live *ekstypes.Addon) gitops.Tree {
-	if t, ok := configuration(deref(live.ConfigurationValues)).(gitops.Tree); ok {
+	if t, ok := configuration(aws.ToString(live.ConfigurationValues)).(gitops.Tree); ok {
 		return gitops.Clone(t)
 	}
 	return gitops.Tree{}
@@ -105,7 +106,7 @@ func liveValues(live *ekstypes.Addon) gitops.Tree {
 
 // unplaced says why CoreDNS has nothing to run on in a cluster of Fargate profiles, and what to do.
 func (c *Config) unplaced(w *world, live *ekstypes.Addon) string {
-	a, _ := c.addon(deref(live.AddonName))
+	a, _ := c.addon(aws.ToString(live.AddonName))
 	if a.want == nil || !a.isDNS() || len(c.full.FargateProfiles) == 0 || len(c.nodegroups())+len(w.Groups) > 0 || !short(live) {
 		return ""
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	gocmp "github.com/google/go-cmp/cmp"
@@ -44,7 +45,7 @@ func TestNodelessLife(t *testing.T) {
 			r.converge()
 			r.settled("creation")
 			if a := r.dns(); a.Status != ekstypes.AddonStatusActive || *a.ConfigurationValues != `{"computeType":"Fargate"}` {
-				t.Errorf("coredns is %s with %v", a.Status, deref(a.ConfigurationValues))
+				t.Errorf("coredns is %s with %v", a.Status, aws.ToString(a.ConfigurationValues))
 			}
 			got := r.imported()
 			r.git(string(got.File))
@@ -53,7 +54,7 @@ func TestNodelessLife(t *testing.T) {
 			r.converge()
 			r.settled("nodes")
 			if a := r.dns(); a.Status != ekstypes.AddonStatusActive || !empty(liveValues(a)) {
-				t.Errorf("with nodes coredns is %s with %v", a.Status, deref(a.ConfigurationValues))
+				t.Errorf("with nodes coredns is %s with %v", a.Status, aws.ToString(a.ConfigurationValues))
 			}
 		})
 	}
@@ -110,8 +111,8 @@ func TestNodelessStated(t *testing.T) {
 			if h.Status != gitops.Progressing || h.Step || !strings.Contains(h.Message, "InsufficientNumberOfReplicas") || !strings.Contains(h.Message, c.says) {
 				t.Errorf("coredns is %+v", h)
 			}
-			if a := r.dns(); deref(a.ConfigurationValues) != c.values {
-				t.Errorf("its values are %v", deref(a.ConfigurationValues))
+			if a := r.dns(); aws.ToString(a.ConfigurationValues) != c.values {
+				t.Errorf("its values are %v", aws.ToString(a.ConfigurationValues))
 			}
 			for _, change := range r.plan().Changes {
 				if change.Ref.Name == "coredns" && change.Action != plan.Wait {

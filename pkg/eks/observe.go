@@ -326,10 +326,3 @@ func (c *Config) observeAssociation(w *world, name string) gitops.Observation {
 	}
 	return out.observation(written, &health)
 }
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
-
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
@@ -170,8 +168,7 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 // refuseLast holds the end of all nodegroups at once: a file that names none any more, and nothing else that pods could run on, is more often
 // broken than meant.
 func (c *Config) refuseLast(w *world, out gitops.Observed) {
-	auto := c.full.AutoModeConfig != nil && api.IsEnabled(c.full.AutoModeConfig.Enabled)
-	if len(c.nodegroups()) > 0 || len(c.full.FargateProfiles) > 0 || auto {
+	if len(c.nodegroups()) > 0 || len(c.full.FargateProfiles) > 0 || c.full.IsAutoModeEnabled() {
 		return
 	}
 	e := gitops.Errorf(gitops.PruneBlocked, "managedNodeGroups and nodeGroups: the file names no nodegroup any more, and nothing else that pods could run on")

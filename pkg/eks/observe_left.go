@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
 
@@ -40,7 +42,7 @@ func (c *Config) observeLeft(w *world, out gitops.Observed) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Associations)) {
 		a := w.Associations[name]
-		left(KindPodIdentity, name, gitops.Tree{"roleARN": deref(a.RoleArn)}, a.Tags[tagMade] == c.Name, nil)
+		left(KindPodIdentity, name, gitops.Tree{"roleARN": aws.ToString(a.RoleArn)}, a.Tags[tagMade] == c.Name, nil)
 	}
 	c.observeEntriesLeft(w, left)
 	c.observeMappingsLeft(w, left)

@@ -2,6 +2,7 @@ package eks
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,9 +40,7 @@ func (c *Cloud) readMachines(ctx context.Context, cfg *Config, g *group) error {
 			return err
 		}
 		c.mu.Lock()
-		for name, m := range found {
-			c.machines[name] = m
-		}
+		maps.Copy(c.machines, found)
 		c.mu.Unlock()
 	}
 	c.mu.Lock()

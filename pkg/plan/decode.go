@@ -68,10 +68,7 @@ type decoder struct {
 
 func (d *decoder) problem(path, format string, args ...any) {
 	from := d.from
-	if at, ok := nearest(d.from.Fields, path); ok {
-		from.Position = at
-	}
-	from.Fields = nil
+	from.Position, from.Fields = d.at(path), nil
 	if path != "" {
 		format, args = "%s: "+format, append([]any{path}, args...)
 	}
