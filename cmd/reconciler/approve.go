@@ -34,12 +34,12 @@ func (a *app) approveCommand() *cobra.Command {
 }
 
 func (a *app) approve(ctx context.Context, id string, args, only []string) error {
-	root, err := a.location()
+	root, err := a.checkout()
 	if err != nil {
 		return err
 	}
-	if info, err := os.Stat(root); err != nil || !info.IsDir() || a.rev != "" {
-		return fmt.Errorf("approving: %s is no folder to write into\n  try: reconciler approve %s -C PATH-OF-YOUR-CHECKOUT", root, id)
+	if a.rev != "" {
+		return errors.New("approving: an approval is of what git says now, not of --rev")
 	}
 	a.previewing = true
 	f, err := a.open(ctx, run.Sinks{}, args)
@@ -54,13 +54,9 @@ func (a *app) approve(ctx context.Context, id string, args, only []string) error
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(cluster.Folder, "approvals", p.ID.Short()+".yaml")
-	path := filepath.Join(root, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the user's checkout, as git would make it
-		return fmt.Errorf("writing the approval: %w", err)
-	}
-	if err := os.WriteFile(path, approvalFile(p, changes), 0o644); err != nil { //nolint:gosec // a file of the user's checkout, as git would make it
-		return fmt.Errorf("writing the approval: %w", err)
+	name, err := writeApproval(root, cluster.Folder, p.ID.Short(), approvalFile(p, changes))
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s approves %d changes of plan %s; commit and push it:\n", name, len(changes), p.ID.Short())
 	for _, c := range changes {
@@ -68,6 +64,31 @@ func (a *app) approve(ctx context.Context, id string, args, only []string) error
 	}
 	fmt.Fprintf(a.stdout, "  git add %s && git commit -m \"Approve %s\" && git push\n", name, p.ID.Short())
 	return err
+}
+
+// checkout is the folder of the repository, to write into.
+func (a *app) checkout() (string, error) {
+	root, err := a.location()
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("approving: %s is no folder to write into\n  try: the same with -C PATH-OF-YOUR-CHECKOUT", root)
+	}
+	return root, nil
+}
+
+// writeApproval writes an approval of a cluster and tells its path in the repository.
+func writeApproval(root, folder, name string, content []byte) (string, error) {
+	name = filepath.Join(folder, "approvals", name+".yaml")
+	path := filepath.Join(root, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // a folder of the user's checkout, as git would make it
+		return "", fmt.Errorf("writing the approval: %w", err)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // a file of the user's checkout, as git would make it
+		return "", fmt.Errorf("writing the approval: %w", err)
+	}
+	return name, nil
 }
 
 // findPlan looks for a plan by the beginning of its id: first the one last recorded for each cluster, which is what people
@@ -126,17 +147,23 @@ func heldChanges(p plan.Plan, only []string) ([]plan.Change, error) {
 // approvalFile is the file as people review it: what each change is stands beside its id.
 func approvalFile(p plan.Plan, changes []plan.Change) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Approves held changes of cluster %s, as planned at %s.\n# Each id is a hash of exactly what the change does; it covers nothing else.\nplan: %q\nchanges:\n", p.Cluster, p.Revision.Short(), p.ID)
+	fmt.Fprintf(&b, "# Approves held changes of cluster %s, as planned at %s.\n# Each id is a hash of exactly what the change does; it covers nothing else.\n", p.Cluster, p.Revision.Short())
+	writeIDs(&b, p, changes)
+	return []byte(b.String())
+}
+
+// writeIDs writes what is approved of a plan.
+func writeIDs(b *strings.Builder, p plan.Plan, changes []plan.Change) {
+	fmt.Fprintf(b, "plan: %q\nchanges:\n", p.ID)
 	for _, c := range changes {
-		fmt.Fprintf(&b, "  - %q # %s %s: %s\n", c.ID, c.Action.Symbol(), c.Ref.Label(), oneLine(c))
+		fmt.Fprintf(b, "  - %q # %s %s: %s\n", c.ID, c.Action.Symbol(), c.Ref.Label(), oneLine(c))
 	}
 	for i, about := range concerns(changes) {
 		if i == 0 {
 			b.WriteString("# What was known of them. More of it, or something else, needs another approval.\nconcerns:\n")
 		}
-		fmt.Fprintf(&b, "  %q: %d # %s\n", about.ID, about.Count, strings.Join(strings.Fields(about.Why), " "))
+		fmt.Fprintf(b, "  %q: %d # %s\n", about.ID, about.Count, strings.Join(strings.Fields(about.Why), " "))
 	}
-	return []byte(b.String())
 }
 
 // concerns are those of all the changes.

@@ -42,8 +42,8 @@ type app struct {
 	watching bool
 	// previewing only shows plans: diff does.
 	previewing bool
-	// ending plans the end of clusters: teardown does.
-	ending bool
+	// skipping takes clusters as if nothing ran in them: teardown does so where their API cannot be reached any more.
+	skipping bool
 	// sealed opens no encrypted file: validate does not.
 	sealed bool
 }

@@ -33,10 +33,10 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		if len(problems) > 0 {
 			rules = plan.DefaultRules() // the engine holds every change and says why
 		}
-		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: a.ending, Log: a.log()})
+		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: c.Ending, Log: a.log()})
 		objects := apply.New(apply.Options{
 			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Now: a.now, Log: a.log(),
-			Access: access(cloud, a.now), Rules: rules,
+			Access: a.access(cloud), Rules: rules,
 		})
 		cloud.Nodes, cloud.ServiceAccounts, cloud.Preflight = objects.Nodes(), objects.Accounts(), objects.Preflight()
 		cloud.AuthMap = objects.AuthMap()
@@ -126,16 +126,16 @@ func (a *app) log() *slog.Logger {
 
 // access turns what AWS says about the cluster's API server into what apply needs, and keeps tokens for as long as they
 // are good.
-func access(cloud *eks.Cloud, now func() time.Time) func(context.Context) (apply.Access, error) {
+func (a *app) access(cloud *eks.Cloud) func(context.Context) (apply.Access, error) {
 	return func(context.Context) (apply.Access, error) {
 		where, err := cloud.Access()
-		if errors.Is(err, eks.ErrNoCluster) {
+		if errors.Is(err, eks.ErrNoCluster) || err == nil && a.skipping {
 			return apply.Access{}, apply.ErrNoCluster
 		}
 		if err != nil {
 			return apply.Access{}, err
 		}
-		return apply.Access{Server: where.Server, CA: where.CA, Token: kept(where.Token, eks.TokenLife, now)}, nil
+		return apply.Access{Server: where.Server, CA: where.CA, Token: kept(where.Token, eks.TokenLife, a.now)}, nil
 	}
 }
 

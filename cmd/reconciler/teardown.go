@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,30 +12,36 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/eks"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
-	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/view"
 )
 
 func (a *app) teardownCommand() *cobra.Command {
-	var yes, skipObjects bool
+	var yes, approval bool
 	c := a.progressing(&cobra.Command{
 		Use:   "teardown CLUSTER-FOLDER",
 		Short: "Delete a cluster and everything that was made for it",
 		Long: "Delete what the overlays put into the cluster, so that controllers give back what they made (load balancers, volumes), then\n" +
-			"nodegroups, addons, IAM and the cluster itself. A cluster is never deleted in any other way, and one that eksctl did not make not\n" +
-			"even so. Stop the daemon first, or it makes the cluster again; with --ledger kubernetes, nothing is deleted while it works on the cluster.",
+			"nodegroups, addons, IAM and the cluster itself; one that eksctl did not make stays. Stop the daemon first, or it makes the cluster\n" +
+			"again; with --ledger kubernetes, nothing is deleted while it works on the cluster.\n" +
+			"With --approval, nothing is deleted: it writes the file that lets the daemon do all this, once the rest of the folder left git.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.teardown(c.Context(), args, yes, skipObjects)
+			if approval {
+				return a.approveEnd(c.Context(), args)
+			}
+			return a.teardown(c.Context(), args, yes)
 		},
 	})
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask for the cluster's name")
-	c.Flags().BoolVar(&skipObjects, "skip-objects", false, "leave the objects inside alone, for a cluster whose API cannot be reached any more")
+	c.Flags().BoolVar(&approval, "approval", false, "only write the approval into the folder of the repository")
+	c.Flags().BoolVar(&a.skipping, "skip-objects", false, "leave the objects inside alone, for a cluster whose API cannot be reached any more")
+	c.MarkFlagsMutuallyExclusive("approval", "yes")
+	c.MarkFlagsMutuallyExclusive("approval", "skip-objects")
 	return c
 }
 
-func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool) error {
+func (a *app) teardown(ctx context.Context, args []string, yes bool) error {
 	mode, err := a.mode()
 	if err != nil {
 		return err
@@ -45,40 +50,26 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	if err != nil {
 		return err
 	}
-	a.ending = true
-	f, err := a.open(ctx, progress, args)
+	f, cluster, err := a.openEnding(ctx, progress, args)
 	if err != nil {
 		return err
 	}
-	if len(f.clusters) != 1 {
-		return fmt.Errorf("tearing down: %s matches %d clusters, name one", args[0], len(f.clusters))
-	}
-	cluster := f.clusters[0]
 	if !yes {
 		if err := a.confirm(cluster); err != nil {
 			return err
 		}
 	}
-	f.engine.Renderer = nothing{f.engine.Renderer}
-	domains := []gitops.Domain{gitops.K8s, gitops.EKS}
-	if skipObjects {
-		domains = domains[1:]
-	}
-	for _, domain := range domains {
-		records, err := f.each(ctx, f.claimed(func(ctx context.Context, j engine.Job) (run.Record, error) {
-			return f.converge(ctx, ending(j, domain))
-		}))
-		if err != nil {
-			return errors.Join(err, progress.Close())
-		}
-		if records[0].Outcome != run.Converged {
-			text, err := view.Record(view.Text, a.viewOptions(), records[0])
-			_, written := a.stdout.Write(text)
-			return errors.Join(err, written, progress.Close(), code(max(exitLeft, outcomeCode(records[0].Outcome))))
-		}
-	}
-	if err := progress.Close(); err != nil {
+	records, err := f.each(ctx, f.claimed(func(ctx context.Context, j engine.Job) (run.Record, error) {
+		j.Cause, j.Confirmed = "teardown", true
+		return f.converge(ctx, j)
+	}))
+	if err := errors.Join(err, progress.Close()); err != nil {
 		return err
+	}
+	if outcome := records[0].Outcome; outcome != run.Converged {
+		text, err := view.Record(view.Text, a.viewOptions(), records[0])
+		_, written := a.stdout.Write(text)
+		return errors.Join(err, written, code(max(exitLeft, outcomeCode(outcome))))
 	}
 	gone := "✔ cluster %s and everything made for it is gone\n"
 	if eks.Adopted(cluster.Config) {
@@ -88,12 +79,18 @@ func (a *app) teardown(ctx context.Context, args []string, yes, skipObjects bool
 	return err
 }
 
-// ending is the job that ends one domain of a cluster. The cluster's policy is about its life: with prune off, nothing would
-// ever be deleted, and a frozen cluster could not end.
-func ending(j engine.Job, domain gitops.Domain) engine.Job {
-	j.Cause, j.Cluster.Policy = "teardown", nil
-	j.Policies = []plan.Policy{plan.OnlyDomain(domain), released}
-	return j
+// openEnding opens the one cluster that an argument selects as one of which nothing is wanted any more.
+func (a *app) openEnding(ctx context.Context, sink run.Sink, args []string) (*fleet, gitops.Cluster, error) {
+	f, err := a.open(ctx, sink, args)
+	if err != nil {
+		return nil, gitops.Cluster{}, err
+	}
+	if len(f.clusters) != 1 {
+		return nil, gitops.Cluster{}, fmt.Errorf("tearing down: %s matches %d clusters, name one", args[0], len(f.clusters))
+	}
+	cluster := &f.clusters[0]
+	cluster.Ending, cluster.Overlays = true, nil
+	return f, *cluster, nil
 }
 
 // confirm asks for the cluster's name on the terminal.
@@ -108,23 +105,4 @@ func (a *app) confirm(c gitops.Cluster) error {
 		return errors.Join(err, fmt.Errorf("tearing down %s: not confirmed; nothing was changed", name))
 	}
 	return nil
-}
-
-// nothing renders no overlay, as if all of them had left git.
-type nothing struct{ engine.Renderer }
-
-// Render gives the empty cluster.
-func (n nothing) Render(_ context.Context, s gitops.Snapshot, c gitops.Cluster, _ gitops.Facts) (gitops.Desired, error) {
-	return gitops.Desired{Revision: s.Revision, Cluster: c.Name}, nil
-}
-
-// released lifts holds that an approval could lift: whoever typed the cluster's name has approved.
-func released(p plan.Plan) plan.Plan {
-	p.Changes = slices.Clone(p.Changes)
-	for i := range p.Changes {
-		if h := p.Changes[i].Hold; h != nil && h.Approvable {
-			p.Changes[i].Hold = nil
-		}
-	}
-	return p
 }

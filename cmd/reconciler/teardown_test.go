@@ -1,32 +1,53 @@
 package main
 
 import (
+	"strings"
 	"testing"
-	"time"
+	"testing/fstest"
 
-	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
+	"github.com/eks-gitops/reconciler/pkg/render"
 )
 
-// A cluster whose policy says that nothing is pruned can still be torn down: else teardown would find nothing to do and say
-// that all is gone.
-func TestTeardownIsNotBoundByThePolicy(t *testing.T) {
+// TestEndingFile: what teardown writes is all that has to be left of a cluster's folder. It frees the end of that cluster, and not of another
+// one of its name.
+func TestEndingFile(t *testing.T) {
 	t.Parallel()
-	policy := &gitops.Item{Spec: gitops.Tree{
-		"prune":  gitops.Tree{"enabled": false},
-		"freeze": []any{gitops.Tree{"name": "always", "from": "2020-01-01T00:00:00Z", "until": "2040-01-01T00:00:00Z"}},
-	}}
-	ref := gitops.Ref{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}
-	job := ending(engine.Job{Cluster: gitops.Cluster{Name: "dev", Policy: policy}}, gitops.K8s)
-	rules, problems := plan.DecodeRules(job.Cluster.Policy, checks())
-	if len(problems) > 0 {
-		t.Fatal(problems)
+	ref := gitops.Ref{Domain: gitops.EKS, Kind: "Cluster", Namespace: "dev", Name: "dev"}
+	build := func(stack string, policies ...plan.Policy) plan.Plan {
+		return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: gitops.Observed{
+			ref: {Live: gitops.Tree{"metadata": gitops.Tree{"name": "dev"}}, Owned: true, Identity: stack},
+			{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}: {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
+		}}, policies...)
 	}
-	p := plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: gitops.Observed{
-		ref: {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
-	}}, append(rules.Policies(time.Now, nil), job.Policies...)...)
-	if len(p.Changes) != 1 || !p.Changes[0].Applies() {
-		t.Errorf("want one deletion that is not held: %+v", p.Changes)
+	shown := build("stack/1", plan.End(nil, false))
+	at := 0
+	for i, c := range shown.Changes {
+		if c.Ref == ref {
+			at = i
+		}
+	}
+	config := gitops.Item{Spec: gitops.Tree{"metadata": gitops.Tree{"name": "dev", "region": "eu-west-1"}}}
+	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config}, shown.Changes[at])
+	if !strings.Contains(string(file), "it deletes 1 Cluster, 1 objects inside.") {
+		t.Errorf("the file does not say what goes:\n%s", file)
+	}
+	all, err := render.New(render.Options{}).Clusters(t.Context(), gitops.Snapshot{Files: fstest.MapFS{"clusters/dev/approvals/teardown.yaml": {Data: file}}})
+	if err != nil || len(all) != 1 || len(all[0].Problems) > 0 || !all[0].Ending {
+		t.Fatalf("%v %+v", err, all)
+	}
+	if region := gitops.StringAt(all[0].Config.Spec, "metadata", "region"); all[0].Name != "dev" || region != "eu-west-1" {
+		t.Errorf("it is about %s in %s", all[0].Name, region)
+	}
+	for _, c := range build("stack/1", plan.End(all[0].Approvals, false)).Changes {
+		if !c.Applies() {
+			t.Errorf("%s is held: %s", c.Ref, c.Hold.Why)
+		}
+	}
+	for _, c := range build("stack/2", plan.End(all[0].Approvals, false)).Changes {
+		if c.Applies() {
+			t.Errorf("%s of another cluster goes", c.Ref)
+		}
 	}
 }

@@ -27,7 +27,7 @@ func Steps() []Step {
 		{"git revert", revert},
 		{"History tells it all", history},
 		{"A second cluster from the same bases", second},
-		{"Teardown leaves nothing", teardown},
+		{"Two ways to end a cluster, and nothing is left", end},
 	}
 }
 
@@ -313,22 +313,23 @@ func second(ctx context.Context, s *Story) error {
 	return err
 }
 
-func teardown(ctx context.Context, s *Story) error {
+func end(ctx context.Context, s *Story) error {
+	if err := leave(ctx, s); err != nil {
+		return err
+	}
 	if err := s.R.Stop(ctx); err != nil {
 		return err
 	}
 	s.Say("the daemon stopped in good order")
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	for _, folder := range []string{"clusters/prod", "clusters/dev"} {
-		out, err := s.R.CLI(ctx, "teardown", folder, "--yes")
-		if err != nil {
-			return err
-		}
-		s.Show(out.Stdout)
-		if out.Code != 0 {
-			return fmt.Errorf("teardown of %s exits %d: %s", folder, out.Code, out.Stderr)
-		}
+	out, err := s.R.CLI(ctx, "teardown", "clusters/prod", "--yes")
+	if err != nil {
+		return err
+	}
+	s.Show(out.Stdout)
+	if out.Code != 0 {
+		return fmt.Errorf("teardown exits %d: %s", out.Code, out.Stderr)
 	}
 	left, err := s.Lab.Left(ctx)
 	if err != nil {
@@ -339,4 +340,38 @@ func teardown(ctx context.Context, s *Story) error {
 	}
 	s.Say("no cluster, no stack, no instance is left")
 	return nil
+}
+
+// leave ends a cluster by commits: one removes its folder, which deletes nothing, and one approves its end.
+func leave(ctx context.Context, s *Story) error {
+	had, err := s.Fleet.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Fleet.Remove("clusters/dev"); err != nil {
+		return err
+	}
+	if err := s.push(ctx, "leave", "Retire dev"); err != nil {
+		return err
+	}
+	last, err := s.settled(ctx, run.Waiting)
+	if err != nil {
+		return err
+	}
+	for _, c := range last.Plan.Changes {
+		if c.Hold == nil {
+			return fmt.Errorf("%s is not held", c.Ref)
+		}
+	}
+	s.Say("the end of dev is planned and held: %d changes", len(last.Plan.Changes))
+	out, err := s.Run(ctx, "teardown", "clusters/dev", "--rev", had, "--approval")
+	if err != nil {
+		return err
+	}
+	s.Show(out)
+	if err := s.push(ctx, "end", "Delete cluster dev"); err != nil {
+		return err
+	}
+	_, err = s.settled(ctx, run.Converged)
+	return err
 }

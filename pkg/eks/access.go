@@ -48,7 +48,9 @@ func (c *Cloud) Access() (Access, error) {
 		return Access{}, problem
 	}
 	cl := w.Cluster
-	if cl == nil || cl.Status == ekstypes.ClusterStatusCreating || cl.Status == ekstypes.ClusterStatusFailed || aws.ToString(cl.Endpoint) == "" || cl.CertificateAuthority == nil {
+	// What runs in a cluster that ends was looked at before its end was asked for; on the way there its API server goes.
+	leaving := c.Teardown && cl != nil && cl.Status == ekstypes.ClusterStatusDeleting
+	if cl == nil || leaving || cl.Status == ekstypes.ClusterStatusCreating || cl.Status == ekstypes.ClusterStatusFailed || aws.ToString(cl.Endpoint) == "" || cl.CertificateAuthority == nil {
 		return Access{}, ErrNoCluster
 	}
 	ca, err := base64.StdEncoding.DecodeString(aws.ToString(cl.CertificateAuthority.Data))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -182,8 +183,17 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 		all = append(all, gone(KindIdentityProvider, providerName, gitops.Tree{"withOIDC": true}, roles))
 	}
 	if _, ok := w.Stacks[clusterStack(c.Name)]; ok || w.Cluster != nil {
-		gone(KindCluster, c.Name, gitops.Tree{"metadata": gitops.Tree{"name": c.Name, "region": c.Region}}, all)
+		live := gitops.Tree{"metadata": gitops.Tree{"name": c.Name, "region": c.Region}}
+		out[c.ref(KindCluster, c.Name)] = gitops.Observation{Live: live, Owned: true, Needs: all, Identity: w.identity(c.Name)}
 	}
+}
+
+// identity tells a cluster from a successor of the same name. Its stack is there from its beginning to its end.
+func (w *world) identity(cluster string) string {
+	if s, ok := w.Stacks[clusterStack(cluster)]; ok {
+		return aws.ToString(s.StackId)
+	}
+	return aws.ToString(w.Cluster.Arn) + " " + aws.ToTime(w.Cluster.CreatedAt).UTC().Format(time.RFC3339)
 }
 
 // endsAlone says that a stack does not go with the cluster or a nodegroup, as that of the role of Auto Mode's nodes does for as long as

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,20 +84,38 @@ func (d *daemon) fetch(ctx context.Context, only func(string) bool) error {
 		seen[c.Folder] = true
 		d.assign(ctx, work{snapshot: snapshot, cluster: c})
 	}
-	for folder, w := range d.workers {
+	for folder := range d.workers {
 		if !seen[folder] {
-			// A folder that left git is no order to delete a cluster: its worker stops, the cluster stays as it is.
-			d.Log.Warn("cluster folder left git; the cluster is no longer reconciled and nothing of it is deleted", "folder", folder,
-				"try", fmt.Sprintf("to delete the cluster: reconciler teardown %s --rev %s", folder, w.seen.Hash))
-			w.stop()
-			delete(d.workers, folder)
+			d.left(folder, snapshot, clusters)
 		}
 	}
-	if len(seen) == 0 {
+	if len(seen) == 0 && len(d.workers) == 0 {
 		// A daemon with nothing to do must not look like one that is content.
 		d.Sink.Emit(run.Fetched{Head: d.head(""), Revision: snapshot.Revision, Error: unselected(clusters)})
 	}
 	return nil
+}
+
+// left is what becomes of a cluster whose folder left git. That is no order to delete it: its end is planned, and held until a commit
+// approves it. A cluster that another folder has now, whose end was approved, or that was never read is not looked at any more.
+func (d *daemon) left(folder string, snapshot gitops.Snapshot, now []gitops.Cluster) {
+	w := d.workers[folder]
+	moved := slices.ContainsFunc(now, func(c gitops.Cluster) bool { return c.Name == w.name })
+	if moved || w.had.cluster.Ending || w.had.cluster.Config.Spec == nil {
+		w.stop()
+		delete(d.workers, folder)
+		return
+	}
+	cluster := w.had.cluster
+	e := gitops.Errorf(gitops.Kept, "folder %s left git, and its cluster stays until a commit approves its end", folder)
+	e.Try = fmt.Sprintf("reconciler teardown %s --rev %s --approval", folder, w.had.snapshot.Revision.Hash)
+	e = e.On(cluster.Config.Ref).At(cluster.Config.From)
+	cluster.Ending, cluster.Overlays, cluster.Approvals, cluster.Problems = true, nil, nil, []*gitops.Error{e}
+	if !w.left {
+		d.Log.Warn(e.Message(), "try", e.Try)
+	}
+	w.left = true
+	w.give(work{snapshot: snapshot, cluster: cluster})
 }
 
 // unselected says that no cluster is followed, and which there are.
@@ -136,7 +155,7 @@ func (d *daemon) assign(ctx context.Context, todo work) {
 		d.workers[todo.cluster.Folder] = w
 		d.running.Go(func() { w.serve(ctx) })
 	}
-	w.seen = todo.snapshot.Revision
+	w.had, w.left = todo, false
 	todo.cluster.Name = w.name // a file that cannot be read does not say the name
 	w.give(todo)
 }

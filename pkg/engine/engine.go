@@ -85,6 +85,8 @@ type Job struct {
 	Policies []plan.Policy
 	// Preview plans without applying.
 	Preview bool
+	// Confirmed says that a person asked for the end of a cluster that is Ending: it needs no approval.
+	Confirmed bool
 	// Yield, when it delivers, ends a pass that has nothing left to start; nil never does.
 	Yield <-chan struct{}
 	// Nudged is called when the live state may have changed after this pass observed it; nil is fine.

@@ -83,7 +83,11 @@ func (e *Engine) rules(j *Job) (plan.Rules, []plan.Policy) {
 	rules, problems := plan.DecodeRules(j.Cluster.Policy, e.Checks)
 	j.timeouts = rules.Timeouts
 	j.Backoff.Bound(rules.Retry)
-	policies := append(rules.Policies(e.Now, j.Cluster.Approvals), j.Policies...)
+	policies := rules.Policies(e.Now, j.Cluster.Approvals)
+	if j.Cluster.Ending {
+		policies = []plan.Policy{plan.End(j.Cluster.Approvals, j.Confirmed)}
+	}
+	policies = append(policies, j.Policies...)
 	j.Cluster.Problems = slices.Concat(j.Cluster.Problems, problems)
 	return rules, policies
 }

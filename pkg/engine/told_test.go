@@ -1,12 +1,8 @@
 package engine_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,46 +196,6 @@ func TestDaemonWithoutAClusterSaysSo(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"fetched", "trouble SourceInvalid"}, w.told()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
-		}
-	})
-}
-
-// leaving is a repository whose cluster folder may be gone.
-type leaving struct {
-	git
-	gone *atomic.Bool
-}
-
-func (l leaving) Clusters(ctx context.Context, s gitops.Snapshot) ([]gitops.Cluster, error) {
-	if l.gone.Load() {
-		return nil, nil
-	}
-	return l.git.Clusters(ctx, s)
-}
-
-// TestAFolderThatLeavesDeletesNothing: the cluster stays as it is, and the way to delete it is told, with the last revision that has it.
-func TestAFolderThatLeavesDeletesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.push(configMap("a", "1"))
-		e, gone, log := w.engine(), &atomic.Bool{}, &bytes.Buffer{}
-		e.Renderer, e.Log = leaving{git{w}, gone}, slog.New(slog.NewTextHandler(log, nil))
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error)
-		go func() { done <- e.Daemon(ctx, nil) }()
-		time.Sleep(time.Minute)
-		wantLive(t, w, map[string]any{"a": "1"})
-		had := w.job().Snapshot.Revision.Hash
-		gone.Store(true)
-		w.push()
-		time.Sleep(time.Hour)
-		wantLive(t, w, map[string]any{"a": "1"})
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if want := "to delete the cluster: reconciler teardown clusters/dev --rev " + had; strings.Count(log.String(), want) != 1 {
-			t.Errorf("want %q once in\n%s", want, log)
 		}
 	})
 }

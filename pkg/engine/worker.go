@@ -16,8 +16,9 @@ type worker struct {
 	name string
 	// todo is what the worker was told last.
 	todo work
-	// seen is the newest revision that has the cluster. It is the daemon's goroutine's alone.
-	seen gitops.Revision
+	// had is the newest work that git gave; left says that the cluster's folder left git since. They are the daemon's goroutine's alone.
+	had  work
+	left bool
 	// mail holds the newest work only: what was superseded is never run.
 	mail chan work
 	// yield tells a pass that only waits to make way for newer work.
@@ -211,7 +212,7 @@ func (w *worker) connect(ctx context.Context, c gitops.Cluster) error {
 	if c.Policy != nil {
 		policy = c.Policy.Spec
 	}
-	identity := string(gitops.DigestOf([]any{c.Name, gitops.TreeAt(c.Config.Spec, "metadata")["region"], policy}))
+	identity := string(gitops.DigestOf([]any{c.Name, c.Ending, gitops.TreeAt(c.Config.Spec, "metadata")["region"], policy}))
 	if w.connected == identity {
 		return nil
 	}

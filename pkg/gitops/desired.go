@@ -98,6 +98,9 @@ type Cluster struct {
 	Approvals map[Digest]Approval
 	// Overlays are the names of all overlays found, sorted.
 	Overlays []string
+	// Ending says that nothing is wanted of the cluster any more, and no overlay: its folder left git, or a person said so. What is
+	// left of Config tells where the cluster is.
+	Ending   bool
 	Problems []*Error
 }
 

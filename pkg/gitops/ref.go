@@ -53,9 +53,15 @@ func (r Ref) String() string {
 	return strings.Join([]string{string(r.Domain), group, r.Kind, namespace, r.Name}, "/")
 }
 
-// Label is the short form for people: "Nodegroup system", "apps/Deployment shop/web", "Namespace shop".
+// Label is the short form for people: "Nodegroup system", "apps/Deployment shop/web", "Namespace shop". A ref of a whole domain, as in an
+// Error about all of it, is "AWS" or "the cluster's API".
 func (r Ref) Label() string {
-	if r.Domain == EKS {
+	switch {
+	case r == Ref{Domain: EKS}:
+		return "AWS"
+	case r == Ref{Domain: K8s}:
+		return "the cluster's API"
+	case r.Domain == EKS:
 		return r.Kind + " " + r.Name
 	}
 	kind, name := r.Kind, r.Name

@@ -136,7 +136,7 @@ func foreignFinalizer(name string) bool {
 func (g *graph) ending() gitops.Ref {
 	var found gitops.Ref
 	for ref, c := range g.changes {
-		if ref.Domain == gitops.EKS && ref.Kind == "Cluster" && c.Action == Delete && (found.IsZero() || ref.Compare(found) < 0) {
+		if EndsCluster(*c) && (found.IsZero() || ref.Compare(found) < 0) {
 			found = ref
 		}
 	}

@@ -96,10 +96,10 @@ func (w *firewall) unanswered(in Input) {
 	}
 }
 
-// located copies an observation's error with the ref and origin it lacks; an error about a whole domain has no ref.
+// located copies an observation's error with the ref and origin it lacks; the ref of an error about a whole domain is that domain.
 func located(o gitops.Observation, ref gitops.Ref) *gitops.Error {
 	e := *o.Err
-	if e.Ref.IsZero() && ref.Name != "" {
+	if e.Ref.IsZero() {
 		e.Ref = ref
 	}
 	if e.From.File == "" {

@@ -66,33 +66,46 @@ func (f *folderReader) approvals() {
 			f.fail(asPolicy(unreadable(file, err)))
 			continue
 		}
-		ids, problems := readApproval(file, body)
-		f.cluster.Problems = append(f.cluster.Problems, problems...)
-		for id, at := range ids {
+		a := readApproval(file, body)
+		f.cluster.Problems = append(f.cluster.Problems, a.problems...)
+		if len(a.problems) > 0 {
+			continue
+		}
+		for id, at := range a.ids {
 			// Files that approve the same add up: none takes back what another one allows.
 			at.Most = max(at.Most, f.cluster.Approvals[id].Most)
 			f.cluster.Approvals[id] = at
+		}
+		if a.ends != nil {
+			f.ends = append(f.ends, *a.ends)
 		}
 	}
 }
 
 // readApproval reads one file of ids.
-func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Approval, []*gitops.Error) {
+func readApproval(file string, body []byte) *approval {
+	a := &approval{file: file, ids: map[gitops.Digest]gitops.Approval{}}
 	docs, failed := documents(file, body)
 	switch {
 	case failed != nil:
-		return nil, []*gitops.Error{asPolicy(failed)}
+		a.problems = append(a.problems, asPolicy(failed))
 	case len(docs) == 0:
-		return nil, []*gitops.Error{problem(gitops.PolicyInvalid, file, 0, "the approval is empty: want changes: [ID...]")}
+		a.fail(0, "the approval is empty: want changes: [ID...]")
 	case len(docs) > 1:
-		return nil, []*gitops.Error{problem(gitops.PolicyInvalid, file, docs[1].Line, "a second YAML document begins here: an approval is one")}
+		a.fail(docs[1].Line, "a second YAML document begins here: an approval is one")
+	default:
+		a.document(docs[0])
 	}
-	if _, p := read(file, gitops.PolicyInvalid, docs[0]); len(p.problems) > 0 {
-		return nil, p.problems
+	return a
+}
+
+func (a *approval) document(doc *yaml.Node) {
+	spec, p := read(a.file, gitops.PolicyInvalid, doc)
+	if a.problems = append(a.problems, p.problems...); len(a.problems) > 0 {
+		return
 	}
-	a := approval{file: file, ids: map[gitops.Digest]gitops.Approval{}}
-	for i := 0; i+1 < len(docs[0].Content); i += 2 {
-		key, value := docs[0].Content[i], docs[0].Content[i+1]
+	for i := 0; i+1 < len(doc.Content); i += 2 {
+		key, value := doc.Content[i], doc.Content[i+1]
 		switch key.Value {
 		case "plan":
 			if value.Kind != yaml.ScalarNode {
@@ -102,29 +115,52 @@ func readApproval(file string, body []byte) (map[gitops.Digest]gitops.Approval, 
 			a.changes(value)
 		case "concerns":
 			a.concerns(value)
+		case "cluster":
+			a.end(key, gitops.TreeAt(spec, "cluster"), p.fields)
 		default:
-			a.fail(key.Line, "unknown field %s: want plan, changes and concerns", key.Value)
+			a.fail(key.Line, "unknown field %s: want plan, cluster, changes and concerns", key.Value)
 		}
 	}
 	if !a.named {
-		a.fail(docs[0].Line, "want changes: a list of ids")
+		a.fail(doc.Line, "want changes: a list of ids")
 	}
-	if len(a.problems) > 0 {
-		return nil, a.problems
-	}
-	return a.ids, nil
 }
 
 // approval is one file while it is read.
 type approval struct {
-	file     string
-	ids      map[gitops.Digest]gitops.Approval
-	named    bool // there are changes
+	file  string
+	ids   map[gitops.Digest]gitops.Approval
+	named bool // there are changes
+	// ends is the ClusterConfig, as far as it is needed, of the cluster whose end is approved.
+	ends     *gitops.Item
 	problems []*gitops.Error
 }
 
 func (a *approval) fail(line int, format string, args ...any) {
 	a.problems = append(a.problems, problem(gitops.PolicyInvalid, a.file, line, format, args...))
+}
+
+// end reads where the cluster is whose end is approved. It is metadata of the ClusterConfig that leaves with the folder, as far as it takes
+// to find the cluster: eksctl's own words for it.
+func (a *approval) end(key *yaml.Node, metadata gitops.Tree, fields map[string]gitops.Position) {
+	for name := range metadata {
+		if name != "name" && name != "region" {
+			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name and region", name)
+		}
+	}
+	for _, name := range []string{"name", "region"} {
+		if gitops.StringAt(metadata, name) == "" {
+			a.fail(key.Line, "cluster.%s must say which cluster ends", name)
+		}
+	}
+	from := gitops.Origin{Position: gitops.Position{File: a.file, Line: key.Line}, Fields: map[string]gitops.Position{}}
+	for path, at := range fields {
+		if rest, ok := strings.CutPrefix(path, "cluster"); ok {
+			from.Fields["metadata"+rest] = at
+		}
+	}
+	item := configItem(gitops.Tree{"apiVersion": configVersion, "kind": configKind, "metadata": metadata}, from)
+	a.ends = &item
 }
 
 func (a *approval) changes(list *yaml.Node) {

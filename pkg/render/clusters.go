@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -99,13 +100,16 @@ func (r *Renderer) cluster(s gitops.Snapshot, folder string) gitops.Cluster {
 	default:
 		f.configFromFiles()
 	}
+	f.approvals()
+	f.overlays("")
+	slices.Sort(c.Overlays)
+	if f.none != nil {
+		f.end()
+	}
 	if name := gitops.StringAt(c.Config.Spec, "metadata", "name"); name != "" {
 		c.Name = name
 	}
 	f.policy()
-	f.approvals()
-	f.overlays("")
-	slices.Sort(c.Overlays)
 	return c
 }
 
@@ -117,6 +121,9 @@ type folderReader struct {
 	own map[string]bool
 	// empty is the first YAML file beside the overlays that holds nothing.
 	empty string
+	// none says that there is no ClusterConfig; ends are what approvals say instead of which cluster ends.
+	none *gitops.Error
+	ends []gitops.Item
 }
 
 func (f *folderReader) stat(name string) (fs.FileInfo, error) { return fs.Stat(f.files, name) }
@@ -216,14 +223,13 @@ func (f *folderReader) configFromFiles() {
 	found := f.candidates()
 	switch {
 	case len(found) == 0 && len(f.cluster.Problems) > 0:
-	case len(found) == 0:
-		e := problem(gitops.ConfigInvalid, f.cluster.Folder, 0, "the folder has no ClusterConfig: want one YAML file with apiVersion: %s and kind: %s", configVersion, configKind)
-		e.Try = "add it, or rename the folder to begin with _ if it is no cluster"
-		if f.empty != "" {
-			e = problem(gitops.ConfigInvalid, f.empty, 1, "the file is empty, and the folder has no ClusterConfig: want apiVersion: %s and kind: %s", configVersion, configKind)
-			e.Try = "bring its content back; to end the cluster: reconciler teardown " + f.cluster.Folder
-		}
+	case len(found) == 0 && f.empty != "":
+		e := problem(gitops.ConfigInvalid, f.empty, 1, "the file is empty, and the folder has no ClusterConfig: want apiVersion: %s and kind: %s", configVersion, configKind)
+		e.Try = "bring its content back; to end the cluster: reconciler teardown " + f.cluster.Folder
 		f.fail(e)
+	case len(found) == 0:
+		f.none = problem(gitops.ConfigInvalid, f.cluster.Folder, 0, "the folder has no ClusterConfig: want one YAML file with apiVersion: %s and kind: %s", configVersion, configKind)
+		f.none.Try = "add it, or rename the folder to begin with _ if it is no cluster"
 	case len(found) > 1:
 		for _, other := range found[1:] {
 			f.fail(problem(gitops.ConfigInvalid, other.file, other.node.Line, "the folder has a second ClusterConfig here; the first is %s", gitops.Position{File: found[0].file, Line: found[0].node.Line}))
@@ -235,6 +241,24 @@ func (f *folderReader) configFromFiles() {
 		f.config(found[0])
 	}
 }
+
+// end takes a folder without a ClusterConfig for the end of a cluster, if it has nothing but an approval of that, and perhaps the policy.
+func (f *folderReader) end() {
+	switch folder := f.cluster.Folder; {
+	case len(f.ends) == 0:
+		f.fail(f.none)
+	case len(f.cluster.Overlays) > 0:
+		e := problem(gitops.ConfigInvalid, f.ends[0].From.File, f.ends[0].From.Line, "the end of cluster %s is approved, but its folder has more than that: %s", f.ends[0].Ref.Name, strings.Join(f.cluster.Overlays, ", "))
+		e.Try = "git rm -r " + path.Join(folder, f.cluster.Overlays[0])
+		f.fail(e)
+	case slices.ContainsFunc(f.ends, func(other gitops.Item) bool { return !maps.Equal(metadata(other), metadata(f.ends[0])) }):
+		f.fail(problem(gitops.ConfigInvalid, f.ends[1].From.File, f.ends[1].From.Line, "another approval in the folder is about another cluster: %s", f.ends[0].From.Position))
+	default:
+		f.cluster.Config, f.cluster.Ending = f.ends[0], true
+	}
+}
+
+func metadata(config gitops.Item) map[string]any { return gitops.TreeAt(config.Spec, "metadata") }
 
 // config reads the document strictly. Its fields are checked by whoever knows eksctl's schema.
 func (f *folderReader) config(from candidate) {

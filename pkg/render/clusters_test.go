@@ -81,6 +81,91 @@ apiVersion: eksctl.io/v1alpha5
 	}
 }
 
+// TestTheEndOfACluster: a folder that has only an approval which says which cluster ends is that cluster, ending; beside a ClusterConfig,
+// such an approval is one like any other.
+func TestTheEndOfACluster(t *testing.T) {
+	t.Parallel()
+	const approval = "plan: abc\ncluster:\n  name: development\n  region: eu-west-1\nchanges: [1234567890123456]\n"
+	files := fstest.MapFS{
+		"clusters/dev/approvals/teardown.yaml": {Data: []byte(approval)},
+		"clusters/dev/approvals/again.yaml":    {Data: []byte(approval)},
+		"clusters/dev/README.md":               {Data: []byte("It was a good cluster.")},
+		"clusters/dev/reconcile.yaml":          {Data: []byte("retry: {max: 1m}\n")},
+	}
+	at := func(line int) gitops.Position {
+		return gitops.Position{File: "clusters/dev/approvals/again.yaml", Line: line}
+	}
+	read := func() gitops.Cluster {
+		all := clusters(t, render.New(render.Options{}), files)
+		if len(all) != 1 || len(all[0].Problems) > 0 {
+			t.Fatalf("%+v", all)
+		}
+		return all[0]
+	}
+	c := read()
+	want := gitops.Item{
+		Ref:  gitops.Ref{Domain: gitops.EKS, Kind: "ClusterConfig", Namespace: "development", Name: "development"},
+		Spec: gitops.Tree{"apiVersion": "eksctl.io/v1alpha5", "kind": "ClusterConfig", "metadata": gitops.Tree{"name": "development", "region": "eu-west-1"}},
+		From: gitops.Origin{Position: at(2), Fields: map[string]gitops.Position{"metadata": at(2), "metadata.name": at(3), "metadata.region": at(4)}},
+	}
+	if diff := cmp.Diff(want, c.Config); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, approved := c.Approvals["1234567890123456"]; !c.Ending || c.Name != "development" || c.Policy == nil || c.Policy.Ref.Name != "development" || !approved {
+		t.Errorf("%+v", c)
+	}
+	files["clusters/dev/cluster.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: other, region: eu-west-1}\n")}
+	if c := read(); c.Ending || c.Name != "other" {
+		t.Errorf("a cluster with a ClusterConfig: %+v", c)
+	}
+}
+
+// TestAnEndThatIsNotClear: a cluster whose end is not said in one way, and only, does not end.
+func TestAnEndThatIsNotClear(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ files, want string }{
+		"overlays are left": {
+			"-- clusters/dev/addons/dns/kustomization.yaml --\nresources: []\n-- clusters/dev/approvals/a.yaml --\nchanges: [1234567890123456]\ncluster: {name: dev, region: eu-west-1}\n",
+			"clusters/dev/approvals/a.yaml:2: the end of cluster dev is approved, but its folder has more than that: addons/dns",
+		},
+		"two clusters": {
+			"-- clusters/dev/approvals/a.yaml --\nchanges: [1234567890123456]\ncluster: {name: dev, region: eu-west-1}\n-- clusters/dev/approvals/b.yaml --\ncluster: {name: dev, region: eu-north-1}\nchanges: [1234567890123456]\n",
+			"clusters/dev/approvals/b.yaml:1: another approval in the folder is about another cluster: clusters/dev/approvals/a.yaml:2",
+		},
+		"only other approvals": {
+			"-- clusters/dev/approvals/a.yaml --\nchanges: [1234567890123456]\n",
+			"clusters/dev: the folder has no ClusterConfig: want one YAML file with apiVersion: eksctl.io/v1alpha5 and kind: ClusterConfig",
+		},
+		"the ClusterConfig was emptied": {
+			"-- clusters/dev/cluster.yaml --\n# nothing\n-- clusters/dev/approvals/a.yaml --\ncluster: {name: dev, region: eu-west-1}\nchanges: [1234567890123456]\n",
+			"clusters/dev/cluster.yaml:1: the file is empty, and the folder has no ClusterConfig: want apiVersion: eksctl.io/v1alpha5 and kind: ClusterConfig",
+		},
+		"the approval cannot be read": {
+			"-- clusters/dev/approvals/a.yaml --\ncluster: {name: dev, region: eu-west-1}\nchanges: [1]\n",
+			"clusters/dev/approvals/a.yaml:2: an id has 16 hexadecimal digits; a shorter one is not unique\nclusters/dev: the folder has no ClusterConfig: want one YAML file with apiVersion: eksctl.io/v1alpha5 and kind: ClusterConfig",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := archive(tt.files)
+			if !strings.Contains(tt.files, "cluster.yaml") {
+				delete(files, "clusters/dev/cluster.yaml")
+			}
+			all := clusters(t, render.New(render.Options{}), files)
+			if len(all) != 1 || all[0].Ending || all[0].Config.Spec != nil {
+				t.Fatalf("%+v", all)
+			}
+			var said []string
+			for _, p := range all[0].Problems {
+				said = append(said, p.From.Position.String()+": "+p.Message())
+			}
+			if diff := cmp.Diff(tt.want, strings.Join(said, "\n")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAClusterConfigOutOfAKustomization(t *testing.T) {
 	t.Parallel()
 	files := archive(`

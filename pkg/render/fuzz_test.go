@@ -47,15 +47,18 @@ func sound(t *testing.T, problems []*gitops.Error) {
 func FuzzApproval(f *testing.F) {
 	seeds(f, func(name string) bool { return strings.Contains(name, "approvals/") })
 	f.Fuzz(func(t *testing.T, body string) {
-		ids, problems := readApproval("x.yaml", []byte(body))
-		sound(t, problems)
-		if len(problems) > 0 == (len(ids) > 0) {
-			t.Errorf("ids %v with problems %v", ids, problems)
+		a := readApproval("x.yaml", []byte(body))
+		sound(t, a.problems)
+		if len(a.problems) == 0 && len(a.ids) == 0 {
+			t.Error("an approval of nothing")
 		}
-		for id := range ids {
+		for id := range a.ids {
 			if len(id) != 16 {
 				t.Errorf("the id %q", id)
 			}
+		}
+		if e := a.ends; e != nil && len(a.problems) == 0 && (e.Ref.Name == "" || gitops.StringAt(e.Spec, "metadata", "region") == "" || e.From.Line == 0) {
+			t.Errorf("a cluster that nobody can find ends: %v", e)
 		}
 	})
 }
