@@ -2,10 +2,8 @@ package autoscaling
 
 import (
 	"context"
-	"encoding/base64"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
@@ -17,35 +15,22 @@ type Paging struct {
 	NextToken  string
 }
 
-type span struct{ from, to int }
-
 const (
 	defaultRecords = 50
 	maxRecords     = 100
 )
 
-// page says which of total items to show.
-func (p Paging) page(total int) (span, string, error) {
-	start := 0
-	if p.NextToken != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(p.NextToken)
-		if err == nil {
-			start, err = strconv.Atoi(string(raw))
-		}
-		if err != nil || start < 0 || start > total {
-			return span{}, "", wire.Errorf("InvalidNextToken", "The token '%s' is invalid.", p.NextToken)
-		}
-	}
+// page cuts one page out of items, in the order of their keys.
+func page[T any](items []T, key func(item T) string, p Paging) (part []T, next string, err error) {
 	size := defaultRecords
 	if p.MaxRecords != nil {
 		size = min(max(1, *p.MaxRecords), maxRecords)
 	}
-	end := min(start+size, total)
-	next := ""
-	if end < total {
-		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(end)))
+	part, next, ok := wire.Page(items, key, size, p.NextToken)
+	if !ok {
+		return nil, "", wire.Errorf("InvalidNextToken", "The token '%s' is invalid.", p.NextToken)
 	}
-	return span{from: start, to: end}, next, nil
+	return part, next, nil
 }
 
 // Filter narrows an operation.
@@ -170,12 +155,12 @@ func (s *Service) DescribeAutoScalingGroups(_ context.Context, _ wire.Caller, in
 			found = append(found, g)
 		}
 	}
-	part, next, err := in.page(len(found))
+	part, next, err := page(found, func(g *Group) string { return g.Name }, in.Paging)
 	if err != nil {
 		return nil, err
 	}
 	out := &DescribeAutoScalingGroupsOutput{NextToken: next}
-	for _, g := range found[part.from:part.to] {
+	for _, g := range part {
 		shown := s.show(g)
 		if in.IncludeInstances != nil && !*in.IncludeInstances {
 			shown.Instances = nil
@@ -235,8 +220,8 @@ func (s *Service) DescribeAutoScalingInstances(_ context.Context, _ wire.Caller,
 			}
 		}
 	}
-	part, next, err := in.page(len(found))
-	return &DescribeAutoScalingInstancesOutput{Instances: found[part.from:part.to], NextToken: next}, err
+	part, next, err := page(found, func(i InstanceDetails) string { return i.InstanceID }, in.Paging)
+	return &DescribeAutoScalingInstancesOutput{Instances: part, NextToken: next}, err
 }
 
 // DescribeScalingActivitiesInput is the request of DescribeScalingActivities.
@@ -263,14 +248,15 @@ func (s *Service) DescribeScalingActivities(_ context.Context, _ wire.Caller, in
 		}
 		found = slices.Clone(g.Activities)
 	} else {
-		for _, name := range slices.Sorted(maps.Keys(s.state.Groups)) {
-			found = append(found, s.state.Groups[name].Activities...)
+		for _, g := range s.state.Groups {
+			found = append(found, g.Activities...)
 		}
-		slices.SortStableFunc(found, func(a, b Activity) int { return b.StartTime.Compare(a.StartTime.Time) })
 	}
 	if len(in.ActivityIDs) > 0 {
 		found = slices.DeleteFunc(found, func(a Activity) bool { return !slices.Contains(in.ActivityIDs, a.ActivityID) })
 	}
-	part, next, err := in.page(len(found))
-	return &DescribeScalingActivitiesOutput{Activities: found[part.from:part.to], NextToken: next}, err
+	// Milliseconds, since a restart keeps no more of the time that goes over the wire.
+	order := func(a Activity) string { return wire.Key(wire.Descending(a.StartTime.UnixMilli()), a.ActivityID) }
+	part, next, err := page(found, order, in.Paging)
+	return &DescribeScalingActivitiesOutput{Activities: part, NextToken: next}, err
 }

@@ -117,8 +117,8 @@ func (s *Service) DescribeTags(_ context.Context, _ wire.Caller, in *DescribeTag
 			}
 		}
 	}
-	part, next, err := in.page(len(found))
-	return &DescribeTagsOutput{Tags: found[part.from:part.to], NextToken: next}, err
+	part, next, err := page(found, func(t TagDescription) string { return wire.Key(t.ResourceID, t.Key) }, in.Paging)
+	return &DescribeTagsOutput{Tags: part, NextToken: next}, err
 }
 
 // processes are those that can be suspended.

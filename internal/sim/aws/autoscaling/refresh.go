@@ -205,12 +205,13 @@ func (s *Service) DescribeInstanceRefreshes(_ context.Context, _ wire.Caller, in
 	if len(in.InstanceRefreshIDs) > 0 {
 		found = slices.DeleteFunc(found, func(r *Refresh) bool { return !slices.Contains(in.InstanceRefreshIDs, r.ID) })
 	}
-	part, next, err := in.page(len(found))
+	order := func(r *Refresh) string { return wire.Key(wire.Descending(r.Began.UnixNano()), r.ID) }
+	part, next, err := page(found, order, in.Paging)
 	if err != nil {
 		return nil, err
 	}
 	out := &DescribeInstanceRefreshesOutput{NextToken: next}
-	for _, r := range found[part.from:part.to] {
+	for _, r := range part {
 		out.InstanceRefreshes = append(out.InstanceRefreshes, s.showRefresh(g, r))
 	}
 	return out, nil

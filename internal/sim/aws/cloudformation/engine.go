@@ -1,12 +1,10 @@
 package cloudformation
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,23 +126,4 @@ func handlerCode(code string, status int) string {
 		return "GeneralServiceException"
 	}
 	return "InvalidRequest"
-}
-
-func decodeToken(token string) (int, error) {
-	if token == "" {
-		return 0, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.Atoi(strings.TrimPrefix(string(raw), "from:"))
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("reading token %q: not a position", token)
-	}
-	return n, nil
-}
-
-func encodeToken(position int) string {
-	return base64.RawURLEncoding.EncodeToString([]byte("from:" + strconv.Itoa(position)))
 }

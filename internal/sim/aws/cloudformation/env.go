@@ -118,7 +118,7 @@ func (s *Service) imports(st *stack, t *template.Template, want *target) []strin
 // importers lists the names of live stacks, other than st, that import the export.
 func (s *Service) importers(st *stack, export string) []string {
 	var names []string
-	for _, other := range s.newestFirst() {
+	for _, other := range s.state.Stacks {
 		if other == st || other.Status == "DELETE_COMPLETE" {
 			continue
 		}
@@ -175,7 +175,7 @@ func (s *Service) checkExports(st *stack, outputs []Output) error {
 			continue
 		}
 		values[out.ExportName] = out.OutputValue
-		for _, other := range s.newestFirst() {
+		for _, other := range s.state.Stacks { // at most one, since no two have an export of the same name
 			if other != st && slices.ContainsFunc(other.Outputs, func(o Output) bool { return o.ExportName == out.ExportName }) {
 				return invalid("Export with name %s is already exported by stack %s. Rollback requested by user.", out.ExportName, other.Name)
 			}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
 )
@@ -182,7 +181,7 @@ func (s *Service) DescribeChangeSet(_ context.Context, _ wire.Caller, in *Change
 	if err != nil {
 		return nil, err
 	}
-	changes, next, err := page(cs.Changes, in.NextToken, pageSize)
+	changes, next, err := page(cs.Changes, func(c Change) string { return c.ResourceChange.LogicalResourceID }, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -288,13 +287,8 @@ func (s *Service) ListChangeSets(_ context.Context, _ wire.Caller, in *StackName
 			own = append(own, cs)
 		}
 	}
-	slices.SortFunc(own, func(a, b *changeSet) int {
-		if c := time.Time.Compare(a.Created, b.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	part, next, err := page(own, in.NextToken, pageSize)
+	order := func(cs *changeSet) string { return wire.Key(wire.Ascending(cs.Created.UnixNano()), cs.ID) }
+	part, next, err := page(own, order, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -106,8 +106,8 @@ func (s *Service) DescribeStacks(_ context.Context, _ wire.Caller, in *StackName
 		return &DescribeStacksOutput{Stacks: []Stack{s.show(st)}}, nil
 	}
 	out := &DescribeStacksOutput{}
-	live := slices.DeleteFunc(s.newestFirst(), func(st *stack) bool { return st.Status == "DELETE_COMPLETE" })
-	part, next, err := page(live, in.NextToken, pageSize)
+	live := slices.DeleteFunc(slices.Collect(maps.Values(s.state.Stacks)), func(st *stack) bool { return st.Status == "DELETE_COMPLETE" })
+	part, next, err := page(live, (*stack).order, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +147,11 @@ type ListStacksOutput struct {
 
 // ListStacks lists stacks, deleted ones included, newest first.
 func (s *Service) ListStacks(_ context.Context, _ wire.Caller, in *ListStacksInput) (*ListStacksOutput, error) {
-	found := s.newestFirst()
+	found := slices.Collect(maps.Values(s.state.Stacks))
 	if len(in.StackStatusFilter) > 0 {
 		found = slices.DeleteFunc(found, func(st *stack) bool { return !slices.Contains(in.StackStatusFilter, st.Status) })
 	}
-	part, next, err := page(found, in.NextToken, pageSize)
+	part, next, err := page(found, (*stack).order, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -194,14 +194,17 @@ func (s *Service) DescribeStackEvents(_ context.Context, _ wire.Caller, in *Stac
 	if !ok {
 		return nil, invalid("Stack [%s] does not exist", in.StackName)
 	}
-	events := slices.Clone(st.Events)
-	slices.Reverse(events)
-	part, next, err := page(events, in.NextToken, pageSize)
+	var numbers []int // an event's place is for ever, since events are only added
+	for n := range st.Events {
+		numbers = append(numbers, n)
+	}
+	part, next, err := page(numbers, func(n int) string { return wire.Descending(int64(n)) }, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
 	out := &DescribeStackEventsOutput{NextToken: next}
-	for _, e := range part {
+	for _, n := range part {
+		e := st.Events[n]
 		out.StackEvents = append(out.StackEvents, StackEvent{
 			StackID: st.ID, EventID: e.ID, StackName: st.Name, LogicalResourceID: e.LogicalID, PhysicalResourceID: e.PhysicalID,
 			ResourceType: e.Type, Timestamp: wire.At(e.Time), ResourceStatus: e.Status, ResourceStatusReason: e.Reason,
@@ -239,7 +242,7 @@ func (s *Service) ListExports(_ context.Context, _ wire.Caller, in *ExportsInput
 			}
 		}
 	}
-	names, next, err := page(slices.Sorted(maps.Keys(exports)), in.NextToken, pageSize)
+	names, next, err := pageNames(slices.Collect(maps.Keys(exports)), in.NextToken)
 	if err != nil {
 		return nil, err
 	}
@@ -268,6 +271,6 @@ func (s *Service) ListImports(_ context.Context, _ wire.Caller, in *ListImportsI
 	if len(users) == 0 {
 		return nil, invalid("Export '%s' is not imported by any stack.", in.ExportName)
 	}
-	part, next, err := page(users, in.NextToken, pageSize)
+	part, next, err := pageNames(users, in.NextToken)
 	return &ListImportsOutput{Imports: part, NextToken: next}, err
 }

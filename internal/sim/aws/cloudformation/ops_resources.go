@@ -146,7 +146,7 @@ func (s *Service) ListStackResources(_ context.Context, _ wire.Caller, in *Stack
 	if !ok {
 		return nil, noStackWithID(in.StackName)
 	}
-	names, next, err := page(slices.Sorted(maps.Keys(st.Members)), in.NextToken, pageSize)
+	names, next, err := pageNames(slices.Collect(maps.Keys(st.Members)), in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -133,26 +133,25 @@ func (s *Service) find(nameOrID string) (*stack, bool) {
 
 // newestFirst lists all stacks in the order the API lists them.
 func (s *Service) newestFirst() []*stack {
-	return slices.SortedFunc(maps.Values(s.state.Stacks), func(a, b *stack) int {
-		if c := b.Created.Compare(a.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	return slices.SortedFunc(maps.Values(s.state.Stacks), func(a, b *stack) int { return strings.Compare(a.order(), b.order()) })
 }
+
+// order is the stack's key in the API's lists: the newest comes first.
+func (st *stack) order() string { return wire.Key(wire.Descending(st.Created.UnixNano()), st.ID) }
 
 // background is the context of what the engine does on its own account: nobody waits for it, so nobody can cancel it.
 func background() context.Context { return context.Background() }
 
-// page cuts one page out of items. The token is the position to go on from.
-func page[T any](items []T, token string, size int) (part []T, next string, err error) {
-	start, err := decodeToken(token)
-	if err != nil || start > len(items) {
+// page cuts one page out of items, in the order of their keys.
+func page[T any](items []T, key func(item T) string, token string) (part []T, next string, err error) {
+	part, next, ok := wire.Page(items, key, pageSize, token)
+	if !ok {
 		return nil, "", invalid("NextToken is invalid")
 	}
-	end := min(start+size, len(items))
-	if end < len(items) {
-		next = encodeToken(end)
-	}
-	return items[start:end], next, nil
+	return part, next, nil
+}
+
+// pageNames is page for names that are their own keys.
+func pageNames(names []string, token string) (part []string, next string, err error) {
+	return page(names, wire.Self, token)
 }

@@ -224,30 +224,3 @@ func TestChangeSetCreatesStack(t *testing.T) {
 	must(r, r.cfn.ExecuteChangeSet, &cloudformation.ExecuteChangeSetInput{StackName: "a", ChangeSetName: "c"})
 	r.settled("a", "CREATE_COMPLETE")
 }
-
-func TestPagination(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	for i := range 105 {
-		r.create("s"+string(rune('a'+i/26))+string(rune('a'+i%26)), two)
-	}
-	seen := map[string]bool{}
-	token := ""
-	for pages := 1; ; pages++ {
-		out := must(r, r.cfn.ListStacks, &cloudformation.ListStacksInput{NextToken: token, StackStatusFilter: []string{"CREATE_IN_PROGRESS"}})
-		for _, st := range out.StackSummaries {
-			seen[st.StackName] = true
-		}
-		if token = out.NextToken; token == "" {
-			if pages != 2 {
-				t.Errorf("%d pages", pages)
-			}
-			break
-		}
-	}
-	if len(seen) != 105 {
-		t.Errorf("%d stacks", len(seen))
-	}
-	_, err := do(r, r.cfn.ListStacks, &cloudformation.ListStacksInput{NextToken: "nonsense"})
-	r.wantCode(err, "ValidationError", "NextToken is invalid")
-}

@@ -31,7 +31,10 @@ type Service struct {
 	state state
 }
 
-type state struct{ Events []world.TrailEvent } // oldest first
+type state struct {
+	Events    []world.TrailEvent // oldest first
+	Forgotten int                // how many there were before them
+}
 
 // New makes the service, registers it with the world and lets it watch the trail.
 func New(w *world.World) *Service {
@@ -49,8 +52,9 @@ func (s *Service) keep(e world.TrailEvent) {
 	if e.Resources == nil {
 		e.Resources = resources(e)
 	}
-	if n := len(s.state.Events); n >= maxEvents {
-		s.state.Events = slices.Delete(s.state.Events, 0, n-maxEvents+1)
+	if over := len(s.state.Events) - maxEvents + 1; over > 0 {
+		s.state.Events = slices.Delete(s.state.Events, 0, over)
+		s.state.Forgotten += over
 	}
 	s.state.Events = append(s.state.Events, e)
 }
@@ -172,7 +176,7 @@ type LookupEventsOutput struct {
 }
 
 func (s *Service) lookupEvents(_ context.Context, _ wire.Caller, in *LookupEventsInput) (*LookupEventsOutput, error) {
-	size, start, err := window(in)
+	size, err := window(in)
 	if err != nil {
 		return nil, err
 	}
@@ -181,41 +185,36 @@ func (s *Service) lookupEvents(_ context.Context, _ wire.Caller, in *LookupEvent
 		return nil, err
 	}
 	delivered := s.world.Now().Add(-s.world.Duration("cloudtrail.delivery"))
-	out := &LookupEventsOutput{Events: []Event{}}
-	seen := 0
-	for _, e := range slices.Backward(s.state.Events) {
-		if e.Time.After(delivered) || !within(e.Time, in) || !matches(e) {
-			continue
+	var found []int
+	for i, e := range s.state.Events {
+		if !e.Time.After(delivered) && within(e.Time, in) && matches(e) {
+			found = append(found, i)
 		}
-		if seen++; seen <= start {
-			continue
-		}
-		if len(out.Events) == size {
-			out.NextToken = strconv.Itoa(start + size)
-			break
-		}
-		out.Events = append(out.Events, s.show(e))
+	}
+	newest := func(i int) string { return wire.Descending(int64(s.state.Forgotten + i)) } // counted from the first that ever was
+	part, next, ok := wire.Page(found, newest, size, in.NextToken)
+	if !ok {
+		return nil, wire.Errorf("InvalidNextTokenException", "The NextToken is not valid.")
+	}
+	out := &LookupEventsOutput{Events: []Event{}, NextToken: next}
+	for _, i := range part {
+		out.Events = append(out.Events, s.show(s.state.Events[i]))
 	}
 	return out, nil
 }
 
-// window is the part of the list that is asked for.
-func window(in *LookupEventsInput) (size, start int, err error) {
+// window checks how much is asked for, and of what time; it gives the size of a page.
+func window(in *LookupEventsInput) (size int, err error) {
 	if size = in.MaxResults; size == 0 {
 		size = 50
 	}
 	if size < 1 || size > 50 {
-		return 0, 0, wire.Errorf("InvalidMaxResultsException", "A valid number for MaxResults is 1 to 50.")
+		return 0, wire.Errorf("InvalidMaxResultsException", "A valid number for MaxResults is 1 to 50.")
 	}
 	if in.StartTime != nil && in.EndTime != nil && in.EndTime.Before(in.StartTime.Time) {
-		return 0, 0, wire.Errorf("InvalidTimeRangeException", "The start time must be before the end time.")
+		return 0, wire.Errorf("InvalidTimeRangeException", "The start time must be before the end time.")
 	}
-	if in.NextToken != "" {
-		if start, err = strconv.Atoi(in.NextToken); err != nil || start < 0 {
-			return 0, 0, wire.Errorf("InvalidNextTokenException", "The NextToken is not valid.")
-		}
-	}
-	return size, start, nil
+	return size, nil
 }
 
 func within(t time.Time, in *LookupEventsInput) bool {

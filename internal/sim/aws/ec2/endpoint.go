@@ -300,7 +300,7 @@ func (s *Service) DescribeVpcEndpointServices(_ context.Context, _ wire.Caller, 
 			found = append(found, d)
 		}
 	}
-	part, next, err := page(found, in.Query)
+	part, next, err := page(found, func(d ServiceDetail) string { return wire.Key(d.ServiceName, d.ServiceType[0].ServiceType) }, in.Query)
 	if err != nil {
 		return nil, err
 	}

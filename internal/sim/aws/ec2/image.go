@@ -104,7 +104,7 @@ func (s *Service) DescribeImages(_ context.Context, _ wire.Caller, in *DescribeI
 			found = append(found, image)
 		}
 	}
-	part, next, err := page(found, in.Query)
+	part, next, err := page(found, func(i Image) string { return i.ImageID }, in.Query)
 	return &DescribeImagesOutput{Images: part, NextToken: next}, err
 }
 

@@ -80,8 +80,7 @@ func (s *Service) DescribeLaunchTemplateVersions(_ context.Context, _ wire.Calle
 	if err != nil {
 		return nil, err
 	}
-	numbers := slices.Sorted(maps.Keys(t.Versions))
-	slices.Reverse(numbers)
+	numbers := slices.Collect(maps.Keys(t.Versions))
 	if len(in.Versions) > 0 {
 		numbers = nil
 		for _, version := range in.Versions {
@@ -94,7 +93,7 @@ func (s *Service) DescribeLaunchTemplateVersions(_ context.Context, _ wire.Calle
 	}
 	low, high := bound(in.MinVersion, 1), bound(in.MaxVersion, t.Latest)
 	numbers = slices.DeleteFunc(numbers, func(n int) bool { return n < low || n > high })
-	part, next, err := page(numbers, in.Query)
+	part, next, err := page(numbers, func(n int) string { return wire.Descending(int64(n)) }, in.Query)
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (s *Service) DescribeInstanceTypes(_ context.Context, _ wire.Caller, in *De
 			found = append(found, info)
 		}
 	}
-	part, next, err := page(found, defaultPage(in.Query, 100))
+	part, next, err := page(found, func(i InstanceTypeInfo) string { return i.InstanceType }, defaultPage(in.Query, 100))
 	return &DescribeInstanceTypesOutput{InstanceTypes: part, NextToken: next}, err
 }
 
@@ -167,6 +167,6 @@ func (s *Service) DescribeInstanceTypeOfferings(_ context.Context, _ wire.Caller
 			}
 		}
 	}
-	part, next, err := page(found, defaultPage(in.Query, 1000))
+	part, next, err := page(found, func(o InstanceTypeOffering) string { return wire.Key(o.InstanceType, o.Location) }, defaultPage(in.Query, 1000))
 	return &DescribeInstanceTypeOfferingsOutput{Offerings: part, NextToken: next}, err
 }

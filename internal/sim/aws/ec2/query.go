@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"encoding/base64"
 	"maps"
 	"slices"
 	"strconv"
@@ -52,16 +51,21 @@ func find[T any](s *Service, k kind[T], ids []string, q Query) (items []*T, next
 	if len(ids) == 0 {
 		chosen = slices.Sorted(maps.Keys(k.all))
 	}
+	var passing []string
 	for _, id := range chosen {
 		pass, err := passes(k.all[id], s.state.Tags[id], q.Filters, k.values)
 		if err != nil {
 			return nil, "", err
 		}
 		if pass {
-			items = append(items, k.all[id])
+			passing = append(passing, id)
 		}
 	}
-	return page(items, q)
+	part, next, err := page(passing, wire.Self, q)
+	for _, id := range part {
+		items = append(items, k.all[id])
+	}
+	return items, next, err
 }
 
 // passes tells whether an item passes all filters.
@@ -124,30 +128,20 @@ func matches(v, pattern string) bool {
 	return v != "" && v[0] == pattern[0] && matches(v[1:], pattern[1:])
 }
 
-// page cuts one page out of items. Without MaxResults there is one page of everything.
-func page[T any](items []T, q Query) ([]T, string, error) {
-	start := 0
-	if q.NextToken != "" {
-		raw, err := base64.RawURLEncoding.DecodeString(q.NextToken)
-		if err == nil {
-			start, err = strconv.Atoi(string(raw))
-		}
-		if err != nil || start < 0 || start > len(items) {
-			return nil, "", wire.Errorf("InvalidNextToken", "The token '%s' is invalid", q.NextToken)
+// page cuts one page out of items, in the order of their keys. Without MaxResults there is one page of everything.
+func page[T any](items []T, key func(item T) string, q Query) (part []T, next string, err error) {
+	size := len(items)
+	if q.MaxResults != nil {
+		size = *q.MaxResults
+		if size < 1 {
+			return nil, "", wire.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than 0.", size)
 		}
 	}
-	if q.MaxResults == nil {
-		return items[start:], "", nil
+	part, next, ok := wire.Page(items, key, size, q.NextToken)
+	if !ok {
+		return nil, "", wire.Errorf("InvalidNextToken", "The token '%s' is invalid", q.NextToken)
 	}
-	if *q.MaxResults < 1 {
-		return nil, "", wire.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than 0.", *q.MaxResults)
-	}
-	end := min(start+*q.MaxResults, len(items))
-	next := ""
-	if end < len(items) {
-		next = base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(end)))
-	}
-	return items[start:end], next, nil
+	return part, next, nil
 }
 
 // one makes the list of filter values of a single value; an absent value matches nothing.

@@ -243,7 +243,7 @@ func (s *Service) DescribeTags(_ context.Context, _ wire.Caller, in *Query) (*De
 			}
 		}
 	}
-	part, next, err := page(found, *in)
+	part, next, err := page(found, func(d TagDescription) string { return wire.Key(d.ResourceID, d.Key) }, *in)
 	return &DescribeTagsOutput{Tags: part, NextToken: next}, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/eks/catalog"
@@ -163,7 +162,6 @@ func (s *Service) listInsights(_ context.Context, _ wire.Caller, in *ListInsight
 			all = append(all, i)
 		}
 	}
-	slices.SortFunc(all, func(a, b InsightSummary) int { return strings.Compare(a.ID, b.ID) })
 	found, next, err := page(all, func(i InsightSummary) string { return i.ID }, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err

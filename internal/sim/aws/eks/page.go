@@ -1,56 +1,23 @@
 package eks
 
-import (
-	"encoding/base64"
-	"strings"
-)
+import "github.com/eks-gitops/reconciler/internal/sim/aws/wire"
 
-// page cuts one page out of items, which are in a stable order. The token names the last item given, so that items that
-// come or go between two calls neither repeat nor hide others. Without maxResults a page holds 100, as the API documents.
-func page[T any](items []T, key func(T) string, maxResults *int, token string) (out []T, next string, err error) {
-	limit := 100
+// page cuts one page out of items, in the order of their keys. Without maxResults a page holds 100, as the API documents.
+func page[T any](items []T, key func(item T) string, maxResults *int, token string) (part []T, next string, err error) {
+	size := 100
 	if maxResults != nil {
-		if *maxResults < 1 || *maxResults > 100 {
+		if size = *maxResults; size < 1 || size > 100 {
 			return nil, "", subject{}.badParameter("maxResults must be between 1 and 100")
 		}
-		limit = *maxResults
 	}
-	after, err := decodeToken(token)
-	if err != nil {
-		return nil, "", err
+	part, next, ok := wire.Page(items, key, size, token)
+	if !ok {
+		return nil, "", subject{}.badParameter("Invalid nextToken")
 	}
-	out = []T{}
-	for _, item := range items {
-		if token != "" && key(item) <= after {
-			continue
-		}
-		if len(out) == limit {
-			return out, encodeToken(key(out[len(out)-1])), nil
-		}
-		out = append(out, item)
-	}
-	return out, "", nil
-}
-
-const tokenPrefix = "eks:after:"
-
-func encodeToken(key string) string {
-	return base64.StdEncoding.EncodeToString([]byte(tokenPrefix + key))
-}
-
-func decodeToken(token string) (string, error) {
-	if token == "" {
-		return "", nil
-	}
-	raw, err := base64.StdEncoding.DecodeString(token)
-	after, ok := strings.CutPrefix(string(raw), tokenPrefix)
-	if err != nil || !ok {
-		return "", subject{}.badParameter("Invalid nextToken")
-	}
-	return after, nil
+	return part, next, nil
 }
 
 // pageNames is page for names that are their own keys.
-func pageNames(names []string, maxResults *int, token string) ([]string, string, error) {
-	return page(names, func(s string) string { return s }, maxResults, token)
+func pageNames(names []string, maxResults *int, token string) (part []string, next string, err error) {
+	return page(names, wire.Self, maxResults, token)
 }

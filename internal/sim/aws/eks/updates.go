@@ -2,7 +2,6 @@ package eks
 
 import (
 	"context"
-	"slices"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
 )
@@ -62,7 +61,6 @@ func (s *Service) listUpdates(_ context.Context, _ wire.Caller, in *ListUpdatesI
 			ids = append(ids, u.Update.ID)
 		}
 	}
-	slices.Sort(ids)
 	found, next, err := pageNames(ids, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err

@@ -32,12 +32,10 @@ func (s *Service) describeClusterVersions(_ context.Context, _ wire.Caller, in *
 			all = append(all, info)
 		}
 	}
-	// The newest comes first, so the key that pages are cut by counts down.
-	key := func(v ClusterVersionInformation) string {
-		return string(rune('z' - catalog.Minor(v.ClusterVersion)%64))
+	newest := func(v ClusterVersionInformation) string {
+		return wire.Descending(int64(catalog.Minor(v.ClusterVersion)))
 	}
-	slices.SortFunc(all, func(a, b ClusterVersionInformation) int { return strings.Compare(key(a), key(b)) })
-	found, next, err := page(all, key, in.MaxResults, in.NextToken)
+	found, next, err := page(all, newest, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}

@@ -107,22 +107,20 @@ func (s *Service) describeLoadBalancers(_ context.Context, _ wire.Caller, in *De
 	}
 	names := in.LoadBalancerNames
 	if len(names) == 0 {
-		names = slices.Sorted(maps.Keys(s.state.Balancers))
+		names = slices.Collect(maps.Keys(s.state.Balancers))
 	}
-	out := &DescribeLoadBalancersOutput{LoadBalancerDescriptions: []Description{}}
 	for _, name := range names {
-		b, ok := s.state.Balancers[name]
-		if !ok {
+		if s.state.Balancers[name] == nil {
 			return nil, notFound(name)
 		}
-		if name <= in.Marker {
-			continue
-		}
-		if len(out.LoadBalancerDescriptions) == size {
-			out.NextMarker = out.LoadBalancerDescriptions[size-1].LoadBalancerName
-			break
-		}
-		out.LoadBalancerDescriptions = append(out.LoadBalancerDescriptions, s.show(b))
+	}
+	part, next, ok := wire.Page(names, wire.Self, size, in.Marker)
+	if !ok {
+		return nil, wire.Errorf("ValidationError", "The marker is not valid.")
+	}
+	out := &DescribeLoadBalancersOutput{LoadBalancerDescriptions: []Description{}, NextMarker: next}
+	for _, name := range part {
+		out.LoadBalancerDescriptions = append(out.LoadBalancerDescriptions, s.show(s.state.Balancers[name]))
 	}
 	return out, nil
 }

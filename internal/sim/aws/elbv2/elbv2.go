@@ -130,15 +130,12 @@ func (s *Service) describeLoadBalancers(_ context.Context, _ wire.Caller, in *De
 	if err != nil {
 		return nil, err
 	}
-	out := &DescribeLoadBalancersOutput{LoadBalancers: []Description{}}
-	for _, b := range wanted {
-		if b.ARN <= in.Marker {
-			continue
-		}
-		if len(out.LoadBalancers) == size {
-			out.NextMarker = out.LoadBalancers[size-1].LoadBalancerARN
-			break
-		}
+	part, next, ok := wire.Page(wanted, func(b *Balancer) string { return b.ARN }, size, in.Marker)
+	if !ok {
+		return nil, wire.Errorf("ValidationError", "The marker is not valid.")
+	}
+	out := &DescribeLoadBalancersOutput{LoadBalancers: []Description{}, NextMarker: next}
+	for _, b := range part {
 		out.LoadBalancers = append(out.LoadBalancers, s.show(b))
 	}
 	return out, nil
@@ -167,10 +164,7 @@ func (s *Service) wanted(in *DescribeLoadBalancersInput) ([]*Balancer, error) {
 	if len(in.LoadBalancerARNs)+len(in.Names) > 0 {
 		return out, nil
 	}
-	for _, arn := range slices.Sorted(maps.Keys(s.state.Balancers)) {
-		out = append(out, s.state.Balancers[arn])
-	}
-	return out, nil
+	return slices.Collect(maps.Values(s.state.Balancers)), nil
 }
 
 func (s *Service) show(b *Balancer) Description {

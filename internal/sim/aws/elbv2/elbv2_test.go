@@ -73,3 +73,39 @@ func TestLoadBalancers(t *testing.T) {
 	_, err = new2.DescribeTags(t.Context(), &v2.DescribeTagsInput{ResourceArns: []string{arn}})
 	refused(t, err, "LoadBalancerNotFound")
 }
+
+// TestPagesGoOnBehindTheLastShown lists load balancers of both generations while one that was shown is deleted.
+func TestPagesGoOnBehindTheLastShown(t *testing.T) {
+	t.Parallel()
+	s := simtest.Start(t, aws.Options{})
+	must(t, s.World.Do(true, func() error {
+		for _, name := range []string{"a", "b", "c"} {
+			s.ELB.Put(elb.Balancer{Name: name, VPC: "vpc-1", Scheme: "internal"})
+			s.ELBv2.Put(elbv2.Balancer{Name: name, VPC: "vpc-1", Type: "network", Scheme: "internal"})
+		}
+		return nil
+	}))
+	old, new2 := classic.NewFromConfig(s.Config()), v2.NewFromConfig(s.Config())
+	first, err := old.DescribeLoadBalancers(t.Context(), &classic.DescribeLoadBalancersInput{PageSize: sdk.Int32(2)})
+	must(t, err)
+	_, err = old.DeleteLoadBalancer(t.Context(), &classic.DeleteLoadBalancerInput{LoadBalancerName: sdk.String("b")})
+	must(t, err)
+	last, err := old.DescribeLoadBalancers(t.Context(), &classic.DescribeLoadBalancersInput{PageSize: sdk.Int32(2), Marker: first.NextMarker})
+	must(t, err)
+	if len(first.LoadBalancerDescriptions) != 2 || len(last.LoadBalancerDescriptions) != 1 || *last.LoadBalancerDescriptions[0].LoadBalancerName != "c" {
+		t.Errorf("%+v %+v", first, last)
+	}
+	first2, err := new2.DescribeLoadBalancers(t.Context(), &v2.DescribeLoadBalancersInput{PageSize: sdk.Int32(2)})
+	must(t, err)
+	_, err = new2.DeleteLoadBalancer(t.Context(), &v2.DeleteLoadBalancerInput{LoadBalancerArn: first2.LoadBalancers[1].LoadBalancerArn})
+	must(t, err)
+	last2, err := new2.DescribeLoadBalancers(t.Context(), &v2.DescribeLoadBalancersInput{PageSize: sdk.Int32(2), Marker: first2.NextMarker})
+	must(t, err)
+	if len(first2.LoadBalancers) != 2 || len(last2.LoadBalancers) != 1 || *last2.LoadBalancers[0].LoadBalancerName != "c" {
+		t.Errorf("%+v %+v", first2, last2)
+	}
+	_, err = old.DescribeLoadBalancers(t.Context(), &classic.DescribeLoadBalancersInput{Marker: sdk.String("a")})
+	refused(t, err, "ValidationError")
+	_, err = new2.DescribeLoadBalancers(t.Context(), &v2.DescribeLoadBalancersInput{Marker: sdk.String("a")})
+	refused(t, err, "ValidationError")
+}

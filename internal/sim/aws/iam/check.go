@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
@@ -129,28 +128,20 @@ type More struct {
 	Marker      string `xml:",omitempty"`
 }
 
-// paginate cuts a list as asked. The marker is the position to go on at, which stays true to what the client saw as long as
-// nothing before it changes; IAM promises no more.
-func paginate[T any](list []T, p Page) ([]T, More, error) {
-	size, start := p.MaxItems, 0
+// paginate cuts one page out of a list, in the order of its items' keys.
+func paginate[T any](list []T, key func(item T) string, p Page) ([]T, More, error) {
+	size := p.MaxItems
 	if size == 0 {
 		size = 100
 	}
 	if size < 1 || size > 1000 {
 		return nil, More{}, wire.Errorf("ValidationError", "1 validation error detected: Value '%d' at 'maxItems' failed to satisfy constraint: Member must have value between 1 and 1000", size)
 	}
-	if p.Marker != "" {
-		var err error
-		if start, err = strconv.Atoi(p.Marker); err != nil || start < 0 {
-			return nil, More{}, wire.Errorf("ValidationError", "Invalid Marker")
-		}
+	part, next, ok := wire.Page(list, key, size, p.Marker)
+	if !ok {
+		return nil, More{}, wire.Errorf("ValidationError", "Invalid Marker")
 	}
-	start = min(start, len(list))
-	end := min(start+size, len(list))
-	if end == len(list) {
-		return list[start:], More{}, nil
-	}
-	return list[start:end], More{IsTruncated: true, Marker: strconv.Itoa(end)}, nil
+	return part, More{IsTruncated: next != "", Marker: next}, nil
 }
 
 // encodeDocument is how IAM shows policy documents: percent-encoded by RFC 3986.

@@ -57,7 +57,7 @@ func (s *Service) listEntitiesForPolicy(_ context.Context, _ wire.Caller, in *Li
 			all = append(all, PolicyRole{RoleName: r.Name, RoleID: r.ID})
 		}
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(r PolicyRole) string { return fold(r.RoleName) }, in.Page)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package iam_test
 import (
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,32 +138,6 @@ func TestRefusedRoles(t *testing.T) {
 	if out, err := c.ListRoles(t.Context(), &iam.ListRolesInput{}); err != nil || len(out.Roles) != 0 {
 		t.Errorf("something was made: %v, %v", out, err)
 	}
-}
-
-func TestPagination(t *testing.T) {
-	t.Parallel()
-	_, c := start(t)
-	for i := range 5 {
-		makeRole(t, c, "r"+strconv.Itoa(i))
-	}
-	var got []string
-	var sizes []int
-	pages := iam.NewListRolesPaginator(c, &iam.ListRolesInput{MaxItems: sdk.Int32(2), PathPrefix: sdk.String("/team/")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		must(t, err)
-		sizes = append(sizes, len(page.Roles))
-		for _, r := range page.Roles {
-			got = append(got, *r.RoleName)
-		}
-	}
-	if diff := cmp.Diff([]string{"r0", "r1", "r2", "r3", "r4"}, got); diff != "" || !slices.Equal(sizes, []int{2, 2, 1}) {
-		t.Errorf("%s pages of %v", diff, sizes)
-	}
-	_, err := c.ListRoles(t.Context(), &iam.ListRolesInput{Marker: sdk.String("nonsense")})
-	refused(t, err, "ValidationError", "Marker")
-	_, err = c.ListRoles(t.Context(), &iam.ListRolesInput{MaxItems: sdk.Int32(1001)})
-	refused(t, err, "ValidationError", "1000")
 }
 
 func TestManagedPolicies(t *testing.T) {

@@ -102,7 +102,7 @@ func (s *Service) listAttachedRolePolicies(_ context.Context, _ wire.Caller, in 
 			all = append(all, AttachedPolicy{PolicyName: p.Name, PolicyARN: arn})
 		}
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(p AttachedPolicy) string { return p.PolicyARN }, in.Page)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (s *Service) listRolePolicies(_ context.Context, _ wire.Caller, in *ListRol
 	if err != nil {
 		return nil, err
 	}
-	part, more, err := paginate(slices.Sorted(maps.Keys(r.Inline)), in.Page)
+	part, more, err := paginate(slices.Collect(maps.Keys(r.Inline)), wire.Self, in.Page)
 	if err != nil {
 		return nil, err
 	}

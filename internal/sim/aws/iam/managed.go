@@ -223,7 +223,7 @@ func (s *Service) listPolicies(_ context.Context, _ wire.Caller, in *ListPolicie
 			all = append(all, shown)
 		}
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(p Policy) string { return p.ARN }, in.Page)
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +260,12 @@ func showVersion(p *managed, v version, full bool) PolicyVersion {
 		out.Document = encodeDocument(v.Document)
 	}
 	return out
+}
+
+// order is the version's key in lists: the newest comes first, v10 before v9.
+func (v PolicyVersion) order() string {
+	number, _ := strconv.ParseInt(strings.TrimPrefix(v.VersionID, "v"), 10, 64) // every id is made so
+	return wire.Descending(number)
 }
 
 // PolicyVersionOutput is a version of a managed policy.
@@ -348,10 +354,10 @@ func (s *Service) listPolicyVersions(_ context.Context, _ wire.Caller, in *Polic
 		return nil, noSuchPolicy(in.PolicyARN)
 	}
 	all := []PolicyVersion{}
-	for _, v := range slices.Backward(p.Versions) {
+	for _, v := range p.Versions {
 		all = append(all, showVersion(p, v, false))
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, PolicyVersion.order, in.Page)
 	if err != nil {
 		return nil, err
 	}

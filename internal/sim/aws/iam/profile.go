@@ -144,7 +144,7 @@ func (s *Service) profilesPage(list []*profile, p Page) (*ListInstanceProfilesOu
 		shown.Tags = nil // lists do not tell tags
 		all = append(all, shown)
 	}
-	part, more, err := paginate(all, p)
+	part, more, err := paginate(all, func(p InstanceProfile) string { return fold(p.InstanceProfileName) }, p)
 	if err != nil {
 		return nil, err
 	}

@@ -260,7 +260,7 @@ func (s *Service) listRoles(_ context.Context, _ wire.Caller, in *ListInput) (*L
 			all = append(all, s.showRole(r, false))
 		}
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(r Role) string { return fold(r.RoleName) }, in.Page)
 	if err != nil {
 		return nil, err
 	}

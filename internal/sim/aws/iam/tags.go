@@ -71,7 +71,7 @@ func dropTags(tags *world.Tags, keys []string) (*Nothing, error) {
 }
 
 func tagsPage(tags world.Tags, p Page) (*TagsOutput, error) {
-	part, more, err := paginate(showTags(tags), p)
+	part, more, err := paginate(showTags(tags), func(t Tag) string { return t.Key }, p)
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func (s *Service) listUsers(_ context.Context, _ wire.Caller, in *ListInput) (*L
 			all = append(all, shown)
 		}
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(u User) string { return fold(u.UserName) }, in.Page)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (s *Service) listAccessKeys(_ context.Context, c wire.Caller, in *ListAcces
 	for _, id := range slices.Sorted(maps.Keys(u.Keys)) {
 		all = append(all, AccessKeyMetadata{UserName: u.Name, AccessKeyID: id, Status: u.Keys[id].Status, CreateDate: wire.Time{Time: u.Keys[id].Created}})
 	}
-	part, more, err := paginate(all, in.Page)
+	part, more, err := paginate(all, func(k AccessKeyMetadata) string { return k.AccessKeyID }, in.Page)
 	if err != nil {
 		return nil, err
 	}

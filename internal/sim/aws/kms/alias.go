@@ -76,12 +76,15 @@ func (s *Service) listAliases(_ context.Context, _ wire.Caller, in *ListAliasesI
 		only = k.ID
 	}
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(s.state.Aliases)) {
-		if only == "" || s.state.Aliases[name].Target == only {
+	for name, a := range s.state.Aliases {
+		if only == "" || a.Target == only {
 			names = append(names, name)
 		}
 	}
-	names, next := page(names, in.Page, 50)
+	names, next, err := page(names, in.Page, 50)
+	if err != nil {
+		return nil, err
+	}
 	out := &ListAliasesOutput{Aliases: []AliasEntry{}, NextMarker: next, Truncated: next != ""}
 	for _, name := range names {
 		a := s.state.Aliases[name]
@@ -151,7 +154,10 @@ func (s *Service) listResourceTags(_ context.Context, _ wire.Caller, in *ListRes
 	if err != nil {
 		return nil, err
 	}
-	keys, next := page(slices.Sorted(maps.Keys(k.Tags)), in.Page, 50)
+	keys, next, err := page(slices.Collect(maps.Keys(k.Tags)), in.Page, 50)
+	if err != nil {
+		return nil, err
+	}
 	out := &ListResourceTagsOutput{Tags: []Tag{}, NextMarker: next, Truncated: next != ""}
 	for _, name := range keys {
 		out.Tags = append(out.Tags, Tag{TagKey: name, TagValue: k.Tags[name]})

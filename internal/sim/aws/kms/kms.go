@@ -217,7 +217,10 @@ type ListKeysOutput struct {
 }
 
 func (s *Service) listKeys(_ context.Context, _ wire.Caller, in *Page) (*ListKeysOutput, error) {
-	ids, next := page(slices.Sorted(maps.Keys(s.state.Keys)), *in, 100)
+	ids, next, err := page(slices.Collect(maps.Keys(s.state.Keys)), *in, 100)
+	if err != nil {
+		return nil, err
+	}
 	out := &ListKeysOutput{Keys: []KeyEntry{}, NextMarker: next, Truncated: next != ""}
 	for _, id := range ids {
 		out.Keys = append(out.Keys, KeyEntry{KeyID: id, KeyARN: s.arn(id)})
@@ -225,20 +228,16 @@ func (s *Service) listKeys(_ context.Context, _ wire.Caller, in *Page) (*ListKey
 	return out, nil
 }
 
-// page cuts a sorted list behind the marker; the marker is the last name of the page before.
-func page(names []string, p Page, limit int) (part []string, next string) {
+// page cuts one page out of names, in their order.
+func page(names []string, p Page, limit int) (part []string, next string, err error) {
 	if p.Limit > 0 {
 		limit = p.Limit
 	}
-	start, found := slices.BinarySearch(names, p.Marker)
-	if found {
-		start++
+	part, next, ok := wire.Page(names, wire.Self, limit, p.Marker)
+	if !ok {
+		return nil, "", wire.Errorf("InvalidMarkerException", "The marker is not valid.")
 	}
-	names = names[start:]
-	if len(names) <= limit {
-		return names, ""
-	}
-	return names[:limit], names[limit-1]
+	return part, next, nil
 }
 
 // Nothing is an empty answer.

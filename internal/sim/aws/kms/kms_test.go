@@ -137,7 +137,13 @@ func TestListsAndTags(t *testing.T) {
 	if len(seen) != 3 {
 		t.Errorf("%v", seen)
 	}
-	_, err := c.TagResource(t.Context(), &kms.TagResourceInput{KeyId: key.KeyId, Tags: []types.Tag{{TagKey: sdk.String("b"), TagValue: sdk.String("2")}}})
+	_, err := c.ListKeys(t.Context(), &kms.ListKeysInput{Marker: key.KeyId})
+	refused(t, err, "InvalidMarkerException")
+	_, err = c.ListAliases(t.Context(), &kms.ListAliasesInput{Marker: key.KeyId})
+	refused(t, err, "InvalidMarkerException")
+	_, err = c.ListResourceTags(t.Context(), &kms.ListResourceTagsInput{KeyId: key.KeyId, Marker: sdk.String("a")})
+	refused(t, err, "InvalidMarkerException")
+	_, err = c.TagResource(t.Context(), &kms.TagResourceInput{KeyId: key.KeyId, Tags: []types.Tag{{TagKey: sdk.String("b"), TagValue: sdk.String("2")}}})
 	must(t, err)
 	_, err = c.UntagResource(t.Context(), &kms.UntagResourceInput{KeyId: key.KeyId, TagKeys: []string{"a"}})
 	must(t, err)

@@ -9,7 +9,6 @@ package logs
 
 import (
 	"context"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -192,17 +191,18 @@ func (s *Service) describeLogGroups(_ context.Context, _ wire.Caller, in *Descri
 	if limit < 1 || limit > 50 || in.LogGroupNamePrefix != "" && in.LogGroupNamePattern != "" {
 		return nil, wire.Errorf("InvalidParameterException", "limit is 1 to 50, and a prefix and a pattern exclude each other")
 	}
-	out := &DescribeLogGroupsOutput{LogGroups: []LogGroup{}}
-	for _, name := range slices.Sorted(maps.Keys(s.state.Groups)) {
-		g := s.state.Groups[name]
-		if name <= in.NextToken || !strings.HasPrefix(name, in.LogGroupNamePrefix) || !strings.Contains(name, in.LogGroupNamePattern) ||
-			in.LogGroupClass != "" && in.LogGroupClass != g.Class {
-			continue
+	var found []*group
+	for name, g := range s.state.Groups {
+		if strings.HasPrefix(name, in.LogGroupNamePrefix) && strings.Contains(name, in.LogGroupNamePattern) && (in.LogGroupClass == "" || in.LogGroupClass == g.Class) {
+			found = append(found, g)
 		}
-		if len(out.LogGroups) == limit {
-			out.NextToken = out.LogGroups[limit-1].LogGroupName
-			break
-		}
+	}
+	part, next, ok := wire.Page(found, func(g *group) string { return g.Name }, limit, in.NextToken)
+	if !ok {
+		return nil, wire.Errorf("InvalidParameterException", "The specified nextToken is invalid.")
+	}
+	out := &DescribeLogGroupsOutput{LogGroups: []LogGroup{}, NextToken: next}
+	for _, g := range part {
 		out.LogGroups = append(out.LogGroups, s.show(g))
 	}
 	return out, nil

@@ -86,8 +86,10 @@ func TestPagesAndTags(t *testing.T) {
 	if diff := cmp.Diff([]string{"g0", "g1", "g2", "g3", "g4"}, got); diff != "" {
 		t.Error(diff)
 	}
+	_, err := c.DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{NextToken: sdk.String("g1")})
+	refused(t, err, "InvalidParameterException")
 	arn := sdk.String("arn:aws:logs:us-west-2:111122223333:log-group:g0")
-	_, err := c.TagResource(t.Context(), &cloudwatchlogs.TagResourceInput{ResourceArn: arn, Tags: map[string]string{"b": "2"}})
+	_, err = c.TagResource(t.Context(), &cloudwatchlogs.TagResourceInput{ResourceArn: arn, Tags: map[string]string{"b": "2"}})
 	must(t, err)
 	_, err = c.UntagResource(t.Context(), &cloudwatchlogs.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"a"}})
 	must(t, err)

@@ -159,16 +159,18 @@ func (s *Service) getParametersByPath(_ context.Context, _ wire.Caller, in *GetP
 		return nil, wire.Errorf("ValidationException", "Path must begin with a slash, and MaxResults is 1 to 10.")
 	}
 	prefix := strings.TrimSuffix(in.Path, "/") + "/"
-	out := &GetParametersByPathOutput{Parameters: []Parameter{}}
+	var found []string
 	for _, name := range s.names {
-		rest, below := strings.CutPrefix(name, prefix)
-		if !below || !in.Recursive && strings.Contains(rest, "/") || name <= in.NextToken {
-			continue
+		if rest, below := strings.CutPrefix(name, prefix); below && (in.Recursive || !strings.Contains(rest, "/")) {
+			found = append(found, name)
 		}
-		if len(out.Parameters) == size {
-			out.NextToken = out.Parameters[size-1].Name
-			break
-		}
+	}
+	part, next, ok := wire.Page(found, wire.Self, size, in.NextToken)
+	if !ok {
+		return nil, wire.Errorf("InvalidNextToken", "The specified token isn't valid.")
+	}
+	out := &GetParametersByPathOutput{Parameters: []Parameter{}, NextToken: next}
+	for _, name := range part {
 		out.Parameters = append(out.Parameters, s.show(name))
 	}
 	return out, nil

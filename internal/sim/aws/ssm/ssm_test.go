@@ -97,6 +97,8 @@ func TestByPath(t *testing.T) {
 	if n := count("/aws/service/eks", false); n != 0 {
 		t.Errorf("%d", n)
 	}
+	_, err := c.GetParametersByPath(t.Context(), &ssm.GetParametersByPathInput{Path: sdk.String(recommended), NextToken: sdk.String(recommended)})
+	refused(t, err, "InvalidNextToken")
 }
 
 // TestImages proves that every image id in a parameter is an image, the same one in every world of a region.

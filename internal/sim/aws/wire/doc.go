@@ -13,7 +13,8 @@
 //	responses  query, ec2  xml:"Stacks>member", xml:"tagSet>item", xml:"name,omitempty"
 //	           json        encoding/json's rules
 //
-// Without a tag the field's own name is used. Time is the type of all timestamps.
+// Without a tag the field's own name is used. Time is the type of all timestamps. Page cuts the lists that a service gives in
+// pages.
 //
 // Invariants: a parameter or member that the request struct does not have is an error, never silently dropped, since a
 // simulator that ignores what it does not know would lie; a handler never runs for a request whose signature is wrong.
