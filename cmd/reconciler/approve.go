@@ -42,8 +42,15 @@ func (a *app) approve(ctx context.Context, id string, args, only []string) error
 		return errors.New("approving: an approval is of what git says now, not of --rev")
 	}
 	a.previewing = true
-	f, err := a.open(ctx, run.Sinks{}, args)
+	f, err := a.connect(ctx, run.Sinks{})
 	if err != nil {
+		return err
+	}
+	if folder, rev, found := departed(ctx, f, id); found {
+		a.rev = rev
+		return a.approveEnd(ctx, []string{folder})
+	}
+	if err := f.read(ctx, args); err != nil {
 		return err
 	}
 	cluster, p, err := a.findPlan(ctx, f, id)

@@ -12,6 +12,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/eks"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/ledger"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
@@ -57,6 +58,44 @@ func (a *app) approveEnd(ctx context.Context, args []string) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "  git add %s && git commit -m \"Delete cluster %s\" && git push\n", name, cluster.Name)
 	return err
+}
+
+// departed finds the plan of a cluster whose folder left git, by the beginning of its id: the folder, and the newest revision on record
+// that had it.
+func departed(ctx context.Context, f *fleet, id string) (folder, rev string, found bool) {
+	books, ok := f.engine.Ledger.(*ledger.Ledger)
+	if !ok || id == "" {
+		return "", "", false
+	}
+	names, err := books.Clusters(ctx)
+	if err != nil {
+		return "", "", false
+	}
+	for _, name := range names {
+		records, err := books.Records(ctx, name, 0)
+		if err != nil || len(records) == 0 || !strings.HasPrefix(string(records[0].Plan.ID), id) {
+			continue
+		}
+		if folder = leftFolder(records[0].Plan); folder == "" {
+			continue
+		}
+		for _, r := range records {
+			if leftFolder(r.Plan) == "" {
+				return folder, r.Plan.Revision.Hash, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// leftFolder is the folder that left git, of a plan that says so of the whole cluster.
+func leftFolder(p plan.Plan) string {
+	for _, problem := range p.Problems {
+		if problem.Reason == gitops.Kept && problem.Ref.Kind == eks.ConfigKind {
+			return problem.From.File
+		}
+	}
+	return ""
 }
 
 // noEnd says why a plan does not delete the cluster.

@@ -109,7 +109,7 @@ func (d *daemon) left(folder string, snapshot gitops.Snapshot, now []gitops.Clus
 	cluster := w.had.cluster
 	e := gitops.Errorf(gitops.Kept, "folder %s left git, and its cluster stays until a commit approves its end", folder)
 	e.Try = fmt.Sprintf("reconciler teardown %s --rev %s --approval", folder, w.had.snapshot.Revision.Hash)
-	e = e.On(cluster.Config.Ref).At(cluster.Config.From)
+	e = e.On(cluster.Config.Ref).At(gitops.Origin{Position: gitops.Position{File: folder}})
 	cluster.Ending, cluster.Overlays, cluster.Approvals, cluster.Problems = true, nil, nil, []*gitops.Error{e}
 	if !w.left {
 		d.Log.Warn(e.Message(), "try", e.Try)

@@ -172,6 +172,18 @@ func TestAFolderThatLeavesIsHeld(t *testing.T) {
 		if slices.Contains(e.told(), "trouble SourceInvalid") {
 			t.Error("a daemon that holds the end of a cluster is said to have nothing to do")
 		}
+		for _, res := range last.Results {
+			if res.State != run.ChangeHeld {
+				t.Errorf("%s is %s: what is held is held for its own reason", res.Ref, res.State)
+			}
+		}
+		e.mu.Lock()
+		for _, event := range e.events {
+			if s, ok := event.(run.Settled); ok && s.Result.State == run.Blocked {
+				t.Errorf("%s was told as blocked: %v", s.Result.Ref, s.Result.Error)
+			}
+		}
+		e.mu.Unlock()
 		records := len(e.records)
 		time.Sleep(time.Hour)
 		if len(e.records) != records {

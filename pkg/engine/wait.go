@@ -272,7 +272,7 @@ func (s *schedule) pass(t *task, err *gitops.Error) {
 			delete(other.waits, t.change.Ref)
 			s.open(other)
 			s.queue(other)
-		} else if other.result.State == run.Pending {
+		} else if other.result.State == run.Pending && other.change.Hold == nil {
 			s.settle(other, run.Blocked, gitops.Errorf(gitops.Blocked, "needs %s, which is %s", t.change.Ref.Label(), state))
 		}
 	}

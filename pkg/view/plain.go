@@ -1,6 +1,8 @@
 package view
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +17,15 @@ const heartbeat = 30 * time.Second
 type plain struct {
 	scene
 	spoke time.Time
+	// held counts the held changes of the passes under way, by cluster and by what is said of them.
+	held map[holding]int
 }
+
+// holding is what many changes may have in common: a budget that is used up holds every deletion with the same words.
+type holding struct{ cluster, said string }
+
+// fewHeld is how many changes that are held for the same reason are named.
+const fewHeld = 5
 
 func (d *plain) event(e run.Event) []byte {
 	d.take(e)
@@ -55,6 +65,7 @@ func (d *plain) transition(p *page, e run.Event) {
 	case run.Settled:
 		d.settled(p, e)
 	case run.Finished:
+		d.rest(p, e.Head)
 		d.say(p, e.Head, p.paint(inkOutcome(e.Record.Outcome), closing(d.Options, e.Record)))
 		for _, trouble := range troubles(e.Record) {
 			p.b.WriteString(Problem(d.Options, trouble))
@@ -68,7 +79,29 @@ func (d *plain) settled(p *page, e run.Settled) {
 	if err := e.Result.Error; err != nil {
 		text = string(e.Result.State) + "  " + said(err)
 	}
+	if e.Result.State == run.ChangeHeld {
+		if d.held == nil {
+			d.held = map[holding]int{}
+		}
+		why := holding{e.Cluster, text}
+		if d.held[why]++; d.held[why] > fewHeld {
+			return
+		}
+	}
 	d.row(p, e.Head, symbol, sink, d.act(e.Cluster).change(e.Result), text)
+}
+
+// rest tells of the held changes of a pass that were not named.
+func (d *plain) rest(p *page, h run.Head) {
+	for _, why := range slices.SortedFunc(maps.Keys(d.held), func(a, b holding) int { return strings.Compare(a.said, b.said) }) {
+		if why.cluster != h.Cluster {
+			continue
+		}
+		if more := d.held[why] - fewHeld; more > 0 {
+			d.say(p, h, p.paint(inkHold, "⏸ "+count(more, "more change", "more changes"))+" "+why.said)
+		}
+		delete(d.held, why)
+	}
 }
 
 // say prints a line with its time and, when there are several, its cluster.

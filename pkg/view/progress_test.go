@@ -269,6 +269,37 @@ func TestWriteErrorsAreTold(t *testing.T) {
 	}
 }
 
+// TestManyHeldAreCounted: a reason that holds many changes is told with the first of them, and with how many more there are.
+func TestManyHeldAreCounted(t *testing.T) {
+	t.Parallel()
+	var out buffer
+	p, err := view.NewProgress(view.Plain, &out, view.ProgressOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle := func(cluster string, i int, why string) {
+		c := change(plan.Delete, object("", "ConfigMap", "shop", "c"+strconv.Itoa(i)), "", 0)
+		e := gitops.Errorf(gitops.Held, "%s", why)
+		p.Emit(run.Settled{Head: run.Head{Cluster: cluster}, Result: run.Result{Change: c.ID, Ref: c.Ref, State: run.ChangeHeld, Error: e}})
+	}
+	finish := func(cluster string) {
+		p.Emit(run.Finished{Head: run.Head{Cluster: cluster}, Record: run.Record{Cluster: cluster}})
+	}
+	for i := range 8 {
+		settle("dev", i, "too many at once")
+	}
+	settle("dev", 8, "destructive")
+	settle("prod", 9, "too many at once")
+	finish("dev")
+	settle("dev", 0, "too many at once")
+	finish("prod")
+	finish("dev")
+	text := out.String()
+	if n := strings.Count(text, "held  too many at once"); n != 5+1+1+1 || strings.Count(text, "3 more changes held  too many at once") != 1 || strings.Count(text, "held  destructive") != 1 {
+		t.Errorf("%d lines:\n%s", n, text)
+	}
+}
+
 // A queue that cannot be read is told, and that it can be again.
 func TestHeardIsTold(t *testing.T) {
 	t.Parallel()
