@@ -79,10 +79,10 @@ func (i *identities) in(ctx context.Context, region string, role eks.Role) (iden
 // of gives the identity that a cluster is reached under. While its reconcile.yaml cannot be read, nobody knows who that is, and each
 // call of AWS fails with what is wrong with the file: another account would answer that nothing is there.
 func (i *identities) of(ctx context.Context, region string, c gitops.Cluster, rules plan.Rules, problems []*gitops.Error) (identity, error) {
-	if unread := unreadable(c, problems); unread != nil {
+	if from, unread := unreadable(c, problems); unread {
 		e := gitops.Errorf(gitops.Blocked, "AWS was not looked at: the policy, which says as whom, cannot be read")
 		nobody := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, e })
-		return identity{config: aws.Config{Region: region, Credentials: asked{nobody, unread.From}}}, nil
+		return identity{config: aws.Config{Region: region, Credentials: asked{nobody, from}}}, nil
 	}
 	id, err := i.in(ctx, region, roleOf(c.Name, rules.AWS))
 	if err != nil {
@@ -94,17 +94,17 @@ func (i *identities) of(ctx context.Context, region string, c gitops.Cluster, ru
 	return id, nil
 }
 
-// unreadable is what keeps a cluster's reconcile.yaml from being read, if anything does.
-func unreadable(c gitops.Cluster, problems []*gitops.Error) *gitops.Error {
+// unreadable tells where a cluster's reconcile.yaml cannot be read, if it cannot.
+func unreadable(c gitops.Cluster, problems []*gitops.Error) (from gitops.Origin, unread bool) {
 	for _, p := range c.Problems {
 		if c.Policy == nil && p.Reason == gitops.PolicyInvalid && path.Dir(p.From.File) == c.Folder {
-			return p
+			return p.From, true
 		}
 	}
 	if len(problems) > 0 {
-		return problems[0]
+		return problems[0].From, true
 	}
-	return nil
+	return gitops.Origin{}, false
 }
 
 // roleOf is the role that a cluster's AWS is reached as.

@@ -372,7 +372,10 @@ func (d *deployed) allowedByItsPolicy(t *testing.T) {
 }
 
 // call is a line of the simulator's log.
-type call struct{ Service, Operation, Caller, Agent string }
+type call struct {
+	Service, Operation, Caller, Agent, Path string
+	Input                                   json.RawMessage
+}
 
 // action is the IAM action that allows the call.
 func (c call) action() string {
