@@ -10,13 +10,16 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
 
 	"github.com/eks-gitops/reconciler/pkg/eks"
+	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 func (a *app) importCommand() *cobra.Command {
 	var region, file string
+	var as plan.AWS
 	c := &cobra.Command{
 		Use:   "import CLUSTER",
 		Short: "Write the ClusterConfig of a live cluster",
@@ -26,17 +29,23 @@ func (a *app) importCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.importCluster(c.Context(), args[0], region, file)
+			return a.importCluster(c.Context(), args[0], region, file, as)
 		},
 	}
 	c.Flags().StringVar(&region, "region", "", "the cluster's region (default: that of the environment or the profile)")
 	c.Flags().StringVarP(&file, "output", "o", "", "file to write, for example clusters/NAME/cluster.yaml; it must not be there yet (default: stdout)")
+	c.Flags().StringVar(&as.Role, "role", "", "ARN of an IAM role to assume; reconcile.yaml beside the file is written to say so")
+	c.Flags().StringVar(&as.ExternalID, "external-id", "", "external id that the role asks for")
 	return c
 }
 
-func (a *app) importCluster(ctx context.Context, name, region, file string) error {
+func (a *app) importCluster(ctx context.Context, name, region, file string, as plan.AWS) error {
 	if _, err := os.Stat(file); err == nil {
 		return there(file)
+	}
+	policy, err := policyOf(as)
+	if err != nil {
+		return err
 	}
 	cfg, err := awsConfig(ctx, region)
 	if err != nil {
@@ -45,11 +54,17 @@ func (a *app) importCluster(ctx context.Context, name, region, file string) erro
 	if cfg.Region == "" {
 		return fmt.Errorf("importing %s: neither --region nor the environment nor a profile names its region\n  try: reconciler import %s --region eu-west-1", name, name)
 	}
+	if as.Role != "" {
+		cfg = roleOf(name, as).Assume(cfg)
+	}
 	got, err := eks.New(eks.Options{AWS: cfg, Now: a.now, Log: a.log()}).Import(ctx, name)
 	if err != nil {
 		return err
 	}
 	if err := a.deliver(got.File, file); err != nil {
+		return err
+	}
+	if err := a.deliverPolicy(policy, file); err != nil {
 		return err
 	}
 	a.remark(name, file, got)
@@ -80,6 +95,41 @@ func (a *app) deliver(body []byte, file string) error {
 		return fmt.Errorf("writing %s: %w", file, err)
 	}
 	return nil
+}
+
+// policyOf is a reconcile.yaml that says no more than as whom AWS is reached; empty where that is the process itself.
+func policyOf(as plan.AWS) ([]byte, error) {
+	if as == (plan.AWS{}) {
+		return nil, nil
+	}
+	said := gitops.Tree{}
+	for name, value := range map[string]string{"role": as.Role, "externalID": as.ExternalID} {
+		if value != "" {
+			said[name] = value
+		}
+	}
+	tree := gitops.Tree{"aws": said}
+	if _, problems := plan.DecodeRules(&gitops.Item{Spec: tree}, checks()); len(problems) > 0 {
+		return nil, fmt.Errorf("--role and --external-id: %s", problems[0].Message())
+	}
+	body, err := yaml.Marshal(tree)
+	if err != nil {
+		return nil, fmt.Errorf("writing the policy: %w", err)
+	}
+	return body, nil
+}
+
+// deliverPolicy writes the policy beside the ClusterConfig, or tells what it must say where it cannot.
+func (a *app) deliverPolicy(policy []byte, file string) error {
+	if len(policy) == 0 {
+		return nil
+	}
+	beside := filepath.Join(filepath.Dir(file), "reconcile.yaml")
+	if _, err := os.Stat(beside); file == "" || err == nil {
+		fmt.Fprintf(a.stderr, "Let reconcile.yaml beside it say:\n%s", policy)
+		return nil
+	}
+	return a.deliver(policy, beside)
 }
 
 // there says that a file is in the way.

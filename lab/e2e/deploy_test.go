@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -330,7 +328,7 @@ func (d *deployed) allowedByItsPolicy(t *testing.T) {
 	allowed := readPolicy(t, filepath.Join(checkout(t), "deploy", "iam-policy.json")).actions()
 	byRole := 0
 	seen := map[string]bool{}
-	for _, r := range d.awsLog(t) {
+	for _, r := range awsLog(t, d.Story) {
 		if !strings.HasPrefix(r.Agent, "aws-sdk-go-v2/") {
 			continue // the AWS CLI is not the product
 		}
@@ -369,30 +367,4 @@ func (d *deployed) allowedByItsPolicy(t *testing.T) {
 			}
 		}
 	}
-}
-
-// call is a line of the simulator's log.
-type call struct{ Service, Operation, Caller, Agent string }
-
-// action is the IAM action that allows the call.
-func (c call) action() string {
-	return strings.ToLower(strings.ReplaceAll(c.Service, " ", "")) + ":" + c.Operation
-}
-
-func (d *deployed) awsLog(t *testing.T) []call {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.Lab.Var("AWS_ENDPOINT_URL")+"/_sim/requests", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }() // only read
-	var log []call
-	if err := json.NewDecoder(response.Body).Decode(&log); err != nil {
-		t.Fatal(err)
-	}
-	return log
 }

@@ -6,9 +6,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -30,9 +28,7 @@ func (k KMS) Decrypt(ctx context.Context, keyARN, role string, encryptionContext
 		return nil, err
 	}
 	if role != "" {
-		cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), role, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = "reconciler"
-		}))
+		cfg = Role{ARN: role, Session: "reconciler"}.Assume(cfg)
 	}
 	out, err := kms.NewFromConfig(cfg).Decrypt(ctx, &kms.DecryptInput{KeyId: &keyARN, CiphertextBlob: blob, EncryptionContext: encryptionContext})
 	if err != nil {

@@ -21,7 +21,11 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 	c.book(inv)
 	w, err := c.look(ctx, cfg)
 	if err != nil {
-		return nil, failure(gitops.ObserveFailed, cfg.ref(KindCluster, cfg.Name), err).At(cfg.origin("metadata"))
+		e := failure(gitops.ObserveFailed, cfg.ref(KindCluster, cfg.Name), err)
+		if e.From.File == "" {
+			e.From = cfg.origin("metadata")
+		}
+		return nil, e
 	}
 	cfg = c.pace(cfg, w)
 	c.tell(w)

@@ -36,6 +36,12 @@ func TestDaemonConnectsAnewForAChangedPolicy(t *testing.T) {
 		if len(policies) != 1 || <-policies == nil {
 			t.Error("not connected with the new policy")
 		}
+		w.setPolicy(&gitops.Item{Spec: gitops.Tree{"interval": "1m", "aws": gitops.Tree{"role": "arn:aws:iam::111122223333:role/other"}}})
+		w.push(configMap("a", "3"))
+		time.Sleep(time.Second)
+		if len(policies) != 1 || gitops.StringAt((<-policies).Spec, "aws", "role") == "" {
+			t.Error("not connected as the new role")
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

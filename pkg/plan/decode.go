@@ -52,6 +52,7 @@ func DecodeRules(item *gitops.Item, checks Checks) (Rules, []*gitops.Error) {
 		"decryption": d.nested(map[string]func(string, any){
 			"age": d.keyFiles(&rules.Decryption.Age), "kms": d.boolean(&rules.Decryption.KMS),
 		}),
+		"aws": d.aws(&rules.AWS),
 	})
 	if rules.Retry.Max < rules.Retry.First {
 		d.problem("retry.max", "%s is shorter than retry.first, %s", rules.Retry.Max, rules.Retry.First)

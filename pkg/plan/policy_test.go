@@ -77,6 +77,18 @@ func TestDecodeRules(t *testing.T) {
 		{name: "overlay after itself", yaml: "dependsOn:\n  apps/a: [apps/a]\n", want: []string{
 			`clusters/dev/reconcile.yaml:2: dependsOn["apps/a"]: the overlays wait for each other: apps/a -> apps/a`,
 		}, looser: true},
+		{name: "role of China", yaml: "aws: {role: \"arn:aws-cn:iam::111122223333:role/teams/a/reconciler\"}\n"},
+		{name: "role of GovCloud", yaml: "aws: {role: \"arn:aws-us-gov:iam::111122223333:role/reconciler\", sessionName: ci}\n"},
+		{name: "session instead of a role", yaml: "aws:\n  role: arn:aws:sts::111122223333:assumed-role/reconciler/me\n", want: []string{`clusters/dev/reconcile.yaml:2: aws.role: want the ARN of an IAM role such as arn:aws:iam::111122223333:role/reconciler, not "arn:aws:sts::111122223333:assumed-role/reconciler/me"`}},
+		{name: "name of a role", yaml: "aws:\n  role: reconciler\n", want: []string{`clusters/dev/reconcile.yaml:2: aws.role: want the ARN of an IAM role such as arn:aws:iam::111122223333:role/reconciler, not "reconciler"`}},
+		{name: "role of half an account", yaml: "aws: {role: \"arn:aws:iam::1111:role/reconciler\"}\n", want: []string{`clusters/dev/reconcile.yaml:1: aws.role: want the ARN of an IAM role such as arn:aws:iam::111122223333:role/reconciler, not "arn:aws:iam::1111:role/reconciler"`}},
+		{name: "no role", yaml: "aws:\n  externalID: shared-by-two\n", want: []string{`clusters/dev/reconcile.yaml:1: aws: role is missing: without one, AWS is reached as the process itself`}},
+		{name: "external id is a number", yaml: "aws:\n  role: arn:aws:iam::111122223333:role/reconciler\n  externalID: 12\n", want: []string{`clusters/dev/reconcile.yaml:3: aws.externalID: want text of 2 to 1224 letters, digits and _+=,.@:/-, not 12`}},
+		{name: "session with a space", yaml: "aws:\n  role: arn:aws:iam::111122223333:role/reconciler\n  sessionName: my session\n", want: []string{`clusters/dev/reconcile.yaml:3: aws.sessionName: want text of 2 to 64 letters, digits and _+=,.@-, not "my session"`}},
+		{name: "long external id", yaml: "aws:\n  role: arn:aws:iam::111122223333:role/reconciler\n  externalID: " + strings.Repeat("x", 1225) + "\n", want: []string{
+			`clusters/dev/reconcile.yaml:3: aws.externalID: want text of 2 to 1224 letters, digits and _+=,.@:/-, not "` + strings.Repeat("x", 1225) + `"`,
+		}},
+		{name: "role by another name", yaml: "aws:\n  roleARN: arn:aws:iam::111122223333:role/reconciler\n", want: []string{`clusters/dev/reconcile.yaml:2: aws.roleARN: unknown field (known here: externalID, role, sessionName)`}},
 		{name: "health twice", yaml: "health:\n- {group: a, kind: B, ready: \"true\"}\n- {group: a, kind: B, ready: \"false\"}\n", want: []string{`clusters/dev/reconcile.yaml:3: health[1]: there is a rule for this kind already, at clusters/dev/reconcile.yaml:2`}, looser: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -142,6 +154,7 @@ dependsOn:
   apps/shop: [addons/ingress, addons/cert-manager]
   apps/api: [apps/shop]
 decryption: {age: [prod.agekey], kms: false}
+aws: {role: "arn:aws:iam::111122223333:role/reconciler", externalID: fleet-7, sessionName: reconciler}
 `
 
 func TestDecodeRulesValues(t *testing.T) {
@@ -187,6 +200,10 @@ func TestDecodeRulesValues(t *testing.T) {
 			{Overlay: "apps/shop", On: []string{"addons/ingress", "addons/cert-manager"}, From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 19}},
 		},
 		Decryption: plan.Decryption{Age: []string{"prod.agekey"}},
+		AWS: plan.AWS{
+			Role: "arn:aws:iam::111122223333:role/reconciler", ExternalID: "fleet-7", SessionName: "reconciler",
+			From: gitops.Position{File: "clusters/dev/reconcile.yaml", Line: 22},
+		},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
 		cmp.Comparer(func(a, b plan.Query) bool { return a.String() == b.String() })); diff != "" {

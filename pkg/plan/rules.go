@@ -27,6 +27,18 @@ type Rules struct {
 	// DependsOn orders overlays, sorted by their names; within and among the others, order is inferred.
 	DependsOn  []Dependence
 	Decryption Decryption
+	AWS        AWS
+}
+
+// AWS says as whom the cluster's AWS is reached; the zero value is the process's own identity.
+type AWS struct {
+	// Role is the ARN of a role of IAM that is assumed, in the same account or another one.
+	Role string
+	// ExternalID is what the role's trust policy may ask for.
+	ExternalID string
+	// SessionName is how CloudTrail calls whoever has the role; empty means the program's.
+	SessionName string
+	From        gitops.Position
 }
 
 // Decryption says which keys encrypted files of the cluster are opened with.

@@ -138,11 +138,19 @@ type AssumeRoleOutput struct {
 	SourceIdentity  string `xml:",omitempty"`
 }
 
-var sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var (
+	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	externalID  = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
+)
+
+const externalIDLength = 1224
 
 func (s *Service) assumeRole(_ context.Context, c wire.Caller, in *AssumeRoleInput) (*AssumeRoleOutput, error) {
 	if !sessionName.MatchString(in.RoleSessionName) {
 		return nil, wire.Errorf("ValidationError", "1 validation error detected: Value '%s' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*", in.RoleSessionName)
+	}
+	if in.ExternalID != "" && (len(in.ExternalID) > externalIDLength || !externalID.MatchString(in.ExternalID)) {
+		return nil, wire.Errorf("ValidationError", "1 validation error detected: Value '%s' at 'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@:\\/-]*", in.ExternalID)
 	}
 	if !strings.HasPrefix(in.RoleARN, "arn:") {
 		return nil, wire.Errorf("ValidationError", "%s is invalid", in.RoleARN)

@@ -101,6 +101,7 @@ func TestRefusedAssumptions(t *testing.T) {
 		"no such role":      {sts.AssumeRoleInput{RoleArn: &service}, "AccessDenied"},
 		"no external id":    {sts.AssumeRoleInput{RoleArn: &guarded}, "AccessDenied"},
 		"wrong external id": {sts.AssumeRoleInput{RoleArn: &guarded, ExternalId: sdk.String("guess")}, "AccessDenied"},
+		"odd external id":   {sts.AssumeRoleInput{RoleArn: &guarded, ExternalId: sdk.String("not a word")}, "ValidationError"},
 		"short":             {sts.AssumeRoleInput{RoleArn: &open, DurationSeconds: sdk.Int32(899)}, "ValidationError"},
 		"long":              {sts.AssumeRoleInput{RoleArn: &open, DurationSeconds: sdk.Int32(3601)}, "ValidationError"},
 		"name":              {sts.AssumeRoleInput{RoleArn: &open, RoleSessionName: sdk.String("a b")}, "ValidationError"},

@@ -1,0 +1,39 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/eks-gitops/reconciler/lab/story"
+)
+
+// call is a line of the simulator's log.
+type call struct {
+	Service, Operation, Caller, Agent, Path string
+	Input                                   json.RawMessage
+}
+
+// action is the IAM action that allows the call.
+func (c call) action() string {
+	return strings.ToLower(strings.ReplaceAll(c.Service, " ", "")) + ":" + c.Operation
+}
+
+func awsLog(t *testing.T, s *story.Story) []call {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Lab.Var("AWS_ENDPOINT_URL")+"/_sim/requests", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }() // only read
+	var log []call
+	if err := json.NewDecoder(response.Body).Decode(&log); err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
