@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,6 +118,12 @@ func endingFile(p plan.Plan, c gitops.Cluster, end plan.Change) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Approves the end of cluster %s once the rest of this folder has left git. As planned at %s:\n# %s.\n", c.Name, p.Revision.Short(), counted(p))
 	fmt.Fprintf(&b, "cluster:\n  name: %q\n  region: %q\n", c.Name, gitops.StringAt(c.Config.Spec, "metadata", "region"))
+	if c.Policy != nil && gitops.TreeAt(c.Policy.Spec, "aws") != nil {
+		b.WriteString("  aws: # how its AWS is reached\n")
+		for _, name := range slices.Sorted(maps.Keys(gitops.TreeAt(c.Policy.Spec, "aws"))) {
+			fmt.Fprintf(&b, "    %s: %q\n", name, gitops.StringAt(c.Policy.Spec, "aws", name))
+		}
+	}
 	writeIDs(&b, p, []plan.Change{end})
 	return []byte(b.String())
 }

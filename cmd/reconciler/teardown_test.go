@@ -29,7 +29,8 @@ func TestEndingFile(t *testing.T) {
 		}
 	}
 	config := gitops.Item{Spec: gitops.Tree{"metadata": gitops.Tree{"name": "dev", "region": "eu-west-1"}}}
-	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config}, shown.Changes[at])
+	policy := &gitops.Item{Spec: gitops.Tree{"interval": "5m", "aws": gitops.Tree{"role": "arn:aws:iam::111122223333:role/ops", "externalID": "x-y"}}}
+	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config, Policy: policy}, shown.Changes[at])
 	if !strings.Contains(string(file), "it deletes 1 Cluster, 1 objects inside.") {
 		t.Errorf("the file does not say what goes:\n%s", file)
 	}
@@ -39,6 +40,10 @@ func TestEndingFile(t *testing.T) {
 	}
 	if region := gitops.StringAt(all[0].Config.Spec, "metadata", "region"); all[0].Name != "dev" || region != "eu-west-1" {
 		t.Errorf("it is about %s in %s", all[0].Name, region)
+	}
+	rules, problems := plan.DecodeRules(all[0].Policy, checks())
+	if len(problems) > 0 || rules.AWS.Role != "arn:aws:iam::111122223333:role/ops" || rules.AWS.ExternalID != "x-y" {
+		t.Errorf("AWS is reached as %+v, %v", rules.AWS, problems)
 	}
 	for _, c := range build("stack/1", plan.End(all[0].Approvals, false)).Changes {
 		if !c.Applies() {

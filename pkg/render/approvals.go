@@ -30,7 +30,7 @@ func (f *folderReader) policy() {
 	}
 	docs, failed := documents(file, body)
 	from := gitops.Origin{Position: gitops.Position{File: file, Line: 1}}
-	item := &gitops.Item{Ref: gitops.Ref{Domain: gitops.EKS, Kind: "Policy", Namespace: f.cluster.Name, Name: f.cluster.Name}, Spec: gitops.Tree{}, From: from}
+	item := policyItem(f.cluster.Name, from)
 	switch {
 	case failed != nil:
 		f.fail(asPolicy(failed))
@@ -46,7 +46,11 @@ func (f *folderReader) policy() {
 		}
 		item.Spec, item.From.Line, item.From.Fields = spec, docs[0].Line, p.fields
 	}
-	f.cluster.Policy = item
+	f.cluster.Policy = &item
+}
+
+func policyItem(cluster string, from gitops.Origin) gitops.Item {
+	return gitops.Item{Ref: gitops.Ref{Domain: gitops.EKS, Kind: "Policy", Namespace: cluster, Name: cluster}, Spec: gitops.Tree{}, From: from}
 }
 
 func asPolicy(e *gitops.Error) *gitops.Error {
@@ -128,11 +132,10 @@ func (a *approval) document(doc *yaml.Node) {
 
 // approval is one file while it is read.
 type approval struct {
-	file  string
-	ids   map[gitops.Digest]gitops.Approval
-	named bool // there are changes
-	// ends is the ClusterConfig, as far as it is needed, of the cluster whose end is approved.
-	ends     *gitops.Item
+	file     string
+	ids      map[gitops.Digest]gitops.Approval
+	named    bool // there are changes
+	ends     *end // of a cluster
 	problems []*gitops.Error
 }
 
@@ -140,27 +143,40 @@ func (a *approval) fail(line int, format string, args ...any) {
 	a.problems = append(a.problems, problem(gitops.PolicyInvalid, a.file, line, format, args...))
 }
 
-// end reads where the cluster is whose end is approved. It is metadata of the ClusterConfig that leaves with the folder, as far as it takes
-// to find the cluster: eksctl's own words for it.
-func (a *approval) end(key *yaml.Node, metadata gitops.Tree, fields map[string]gitops.Position) {
-	for name := range metadata {
-		if name != "name" && name != "region" {
-			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name and region", name)
+// end is what an approval says of the cluster whose end it approves, in the words of the files that leave with the folder: metadata of the
+// ClusterConfig, as far as it takes to find the cluster, and of the policy how its AWS is reached.
+type end struct {
+	config gitops.Item
+	policy *gitops.Item
+}
+
+func (a *approval) end(key *yaml.Node, said gitops.Tree, fields map[string]gitops.Position) {
+	for name := range said {
+		if name != "name" && name != "region" && name != "aws" {
+			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name, region and aws", name)
 		}
 	}
+	metadata := gitops.Tree{}
 	for _, name := range []string{"name", "region"} {
-		if gitops.StringAt(metadata, name) == "" {
+		if metadata[name] = gitops.StringAt(said, name); metadata[name] == "" {
 			a.fail(key.Line, "cluster.%s must say which cluster ends", name)
 		}
 	}
-	from := gitops.Origin{Position: gitops.Position{File: a.file, Line: key.Line}, Fields: map[string]gitops.Position{}}
-	for path, at := range fields {
-		if rest, ok := strings.CutPrefix(path, "cluster"); ok {
-			from.Fields["metadata"+rest] = at
+	from := func(path, as string) gitops.Origin {
+		out := gitops.Origin{Position: gitops.Position{File: a.file, Line: key.Line}, Fields: map[string]gitops.Position{}}
+		for field, at := range fields {
+			if rest, ok := strings.CutPrefix(field, path); ok {
+				out.Fields[as+rest] = at
+			}
 		}
+		return out
 	}
-	item := configItem(gitops.Tree{"apiVersion": configVersion, "kind": configKind, "metadata": metadata}, from)
-	a.ends = &item
+	a.ends = &end{config: configItem(gitops.Tree{"apiVersion": configVersion, "kind": configKind, "metadata": metadata}, from("cluster", "metadata"))}
+	if aws, ok := said["aws"]; ok {
+		policy := policyItem(a.ends.config.Ref.Name, from("cluster.aws", "aws"))
+		policy.Spec["aws"] = aws
+		a.ends.policy = &policy
+	}
 }
 
 func (a *approval) changes(list *yaml.Node) {

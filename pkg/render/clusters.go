@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -123,7 +122,7 @@ type folderReader struct {
 	empty string
 	// none says that there is no ClusterConfig; ends are what approvals say instead of which cluster ends.
 	none *gitops.Error
-	ends []gitops.Item
+	ends []end
 }
 
 func (f *folderReader) stat(name string) (fs.FileInfo, error) { return fs.Stat(f.files, name) }
@@ -244,21 +243,32 @@ func (f *folderReader) configFromFiles() {
 
 // end takes a folder without a ClusterConfig for the end of a cluster, if it has nothing but an approval of that, and perhaps the policy.
 func (f *folderReader) end() {
-	switch folder := f.cluster.Folder; {
-	case len(f.ends) == 0:
+	if len(f.ends) == 0 {
 		f.fail(f.none)
+		return
+	}
+	first := f.ends[0].config
+	switch {
 	case len(f.cluster.Overlays) > 0:
-		e := problem(gitops.ConfigInvalid, f.ends[0].From.File, f.ends[0].From.Line, "the end of cluster %s is approved, but its folder has more than that: %s", f.ends[0].Ref.Name, strings.Join(f.cluster.Overlays, ", "))
-		e.Try = "git rm -r " + path.Join(folder, f.cluster.Overlays[0])
+		e := problem(gitops.ConfigInvalid, first.From.File, first.From.Line, "the end of cluster %s is approved, but its folder has more than that: %s", first.Ref.Name, strings.Join(f.cluster.Overlays, ", "))
+		e.Try = "git rm -r " + path.Join(f.cluster.Folder, f.cluster.Overlays[0])
 		f.fail(e)
-	case slices.ContainsFunc(f.ends, func(other gitops.Item) bool { return !maps.Equal(metadata(other), metadata(f.ends[0])) }):
-		f.fail(problem(gitops.ConfigInvalid, f.ends[1].From.File, f.ends[1].From.Line, "another approval in the folder is about another cluster: %s", f.ends[0].From.Position))
+	case slices.ContainsFunc(f.ends, func(other end) bool { return other.digest() != f.ends[0].digest() }):
+		at := f.ends[1].config.From
+		f.fail(problem(gitops.ConfigInvalid, at.File, at.Line, "another approval in the folder is about another cluster: %s", first.From.Position))
 	default:
-		f.cluster.Config, f.cluster.Ending = f.ends[0], true
+		f.cluster.Config, f.cluster.Policy, f.cluster.Ending = first, f.ends[0].policy, true
 	}
 }
 
-func metadata(config gitops.Item) map[string]any { return gitops.TreeAt(config.Spec, "metadata") }
+// digest tells the ends of different clusters apart.
+func (e end) digest() gitops.Digest {
+	said := []any{e.config.Spec}
+	if e.policy != nil {
+		said = append(said, e.policy.Spec)
+	}
+	return gitops.DigestOf(said)
+}
 
 // config reads the document strictly. Its fields are checked by whoever knows eksctl's schema.
 func (f *folderReader) config(from candidate) {

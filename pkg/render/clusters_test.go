@@ -114,6 +114,19 @@ func TestTheEndOfACluster(t *testing.T) {
 	if _, approved := c.Approvals["1234567890123456"]; !c.Ending || c.Name != "development" || c.Policy == nil || c.Policy.Ref.Name != "development" || !approved {
 		t.Errorf("%+v", c)
 	}
+	// How its AWS is reached may be said along with it: reconcile.yaml left with the folder.
+	delete(files, "clusters/dev/reconcile.yaml")
+	for _, name := range []string{"again", "teardown"} {
+		files["clusters/dev/approvals/"+name+".yaml"].Data = []byte(strings.Replace(approval, "changes:", "  aws:\n    role: arn:aws:iam::1:role/x\nchanges:", 1))
+	}
+	policy := &gitops.Item{
+		Ref:  gitops.Ref{Domain: gitops.EKS, Kind: "Policy", Namespace: "development", Name: "development"},
+		Spec: gitops.Tree{"aws": gitops.Tree{"role": "arn:aws:iam::1:role/x"}},
+		From: gitops.Origin{Position: at(2), Fields: map[string]gitops.Position{"aws": at(5), "aws.role": at(6)}},
+	}
+	if diff := cmp.Diff(policy, read().Policy); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 	files["clusters/dev/cluster.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: other, region: eu-west-1}\n")}
 	if c := read(); c.Ending || c.Name != "other" {
 		t.Errorf("a cluster with a ClusterConfig: %+v", c)

@@ -57,7 +57,7 @@ func FuzzApproval(f *testing.F) {
 				t.Errorf("the id %q", id)
 			}
 		}
-		if e := a.ends; e != nil && len(a.problems) == 0 && (e.Ref.Name == "" || gitops.StringAt(e.Spec, "metadata", "region") == "" || e.From.Line == 0) {
+		if e := a.ends; e != nil && len(a.problems) == 0 && (e.config.Ref.Name == "" || gitops.StringAt(e.config.Spec, "metadata", "region") == "" || e.config.From.Line == 0) {
 			t.Errorf("a cluster that nobody can find ends: %v", e)
 		}
 	})
