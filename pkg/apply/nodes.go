@@ -78,9 +78,10 @@ func (n Nodes) ReadyNodes(ctx context.Context, instances []string) (int, error) 
 }
 
 // DrainNodes takes one step of a drain: it cordons the nodes on these instances and evicts, through the eviction API, the pods
-// that budgets allow. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words, what keeps
-// them. It never waits and never overrides a budget. Like `kubectl drain` it leaves pods that nothing would make anew to somebody.
-func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, blocked string, err error) {
+// that budgets allow, of so many nodes at once: while their pods stop, and start elsewhere, those of the other nodes stay. A node of which
+// budgets keep every pod holds up no other. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words, what
+// keeps them. It never waits and never overrides a budget. Like `kubectl drain` it leaves pods that nothing would make anew to somebody.
+func (n Nodes) DrainNodes(ctx context.Context, instances []string, atOnce int) (left int, blocked string, err error) {
 	l, nodes, err := n.on(ctx, instances)
 	if err != nil {
 		return 0, "", err
@@ -92,31 +93,51 @@ func (n Nodes) DrainNodes(ctx context.Context, instances []string) (left int, bl
 			}
 		}
 	}
+	slices.SortFunc(nodes, func(a, b unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
 	var pods []unstructured.Unstructured
+	var refused []refusal
+	var failed error
 	for _, node := range nodes {
 		on, err := l.drainable(ctx, node.GetName())
 		if err != nil {
 			return 0, "", err
 		}
 		pods = append(pods, on...)
+		if atOnce <= 0 {
+			continue
+		}
+		going, kept, err := l.evictAll(ctx, on)
+		refused, failed = append(refused, kept...), errors.Join(failed, err)
+		if going > 0 {
+			atOnce--
+		}
 	}
-	bare := unmanaged(pods)
+	return len(pods), strings.Join(slices.Concat(unmanaged(pods), l.refusals(ctx, refused)), "; "), failed
+}
+
+// evictAll asks for the eviction of a node's pods. It tells how many are on their way, and which are kept.
+func (l *link) evictAll(ctx context.Context, pods []unstructured.Unstructured) (going int, kept []refusal, err error) {
 	var mu sync.Mutex
-	var refused []refusal
-	var failed error
 	each(len(pods), width, func(i int) {
-		if pods[i].GetDeletionTimestamp() != nil || metav1.GetControllerOf(&pods[i]) == nil {
+		leaving := pods[i].GetDeletionTimestamp() != nil
+		if !leaving && metav1.GetControllerOf(&pods[i]) == nil {
 			return
 		}
-		said, err := l.evict(ctx, &pods[i])
+		var said string
+		var failed error
+		if !leaving {
+			said, failed = l.evict(ctx, &pods[i])
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if said != "" {
-			refused = append(refused, refusal{pod: &pods[i], said: said})
+			kept = append(kept, refusal{pod: &pods[i], said: said})
+		} else {
+			going++
 		}
-		failed = errors.Join(failed, err)
+		err = errors.Join(err, failed)
 	})
-	return len(pods), strings.Join(slices.Concat(bare, l.refusals(ctx, refused)), "; "), failed
+	return going, kept, err
 }
 
 // unmanaged says which pods no controller would make anew elsewhere: an eviction would be their end.

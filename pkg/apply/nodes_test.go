@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -94,7 +95,7 @@ func TestDrainRespectsBudgets(t *testing.T) {
 		t.Errorf("%d ready nodes, %v", n, err)
 	}
 	began := time.Now()
-	left, blocked, err := nodes.DrainNodes(t.Context(), []string{one})
+	left, blocked, err := nodes.DrainNodes(t.Context(), []string{one}, 1)
 	if err != nil || left != 2 {
 		t.Errorf("%d left, %v", left, err)
 	}
@@ -111,7 +112,7 @@ func TestDrainRespectsBudgets(t *testing.T) {
 	two := l.machine("two")
 	l.edit("test", deployments(), "web", gitops.Tree{"spec": gitops.Tree{"replicas": 3}})
 	l.eventually("the drain to end", func() (string, bool) {
-		left, blocked, err := nodes.DrainNodes(t.Context(), []string{one})
+		left, blocked, err := nodes.DrainNodes(t.Context(), []string{one}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,6 +139,7 @@ spec:
   nodeSelector: {for: NS}
   tolerations: [{key: for, operator: Equal, value: NS}]
   containers: [{name: bare, image: "bare:1"}]
+  volumes: [{name: cache, emptyDir: {}}, {name: fast, emptyDir: {medium: Memory}}]
 `
 	d := desired(l.items("apps", strings.ReplaceAll(guarded, "minAvailable: 2", "minAvailable: 0")+"---"+bare)...)
 	l.apply(d)
@@ -152,11 +154,11 @@ spec:
 		})
 	}
 	want := "1 pod without a controller, which nothing would make anew, to be deleted by hand: " + l.id + "/bare"
-	if pods, keep, err := l.Preflight().Load(t.Context(), []string{one}); err != nil || pods != 3 || !slices.Contains(keep, want) {
-		t.Errorf("before: %d pods move, kept by %q, %v", pods, keep, err)
+	if pods, scratch, keep, err := l.Preflight().Load(t.Context(), []string{one}); err != nil || pods != 3 || scratch != 1 || !slices.Contains(keep, want) {
+		t.Errorf("before: %d pods move, %d with emptyDir, kept by %q, %v", pods, scratch, keep, err)
 	}
 	l.eventually("all pods but one to go", func() (string, bool) {
-		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one})
+		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,11 +169,95 @@ spec:
 		t.Fatal(err)
 	}
 	l.eventually("the drain to end", func() (string, bool) {
-		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one})
+		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return blocked, left == 0 && blocked == ""
+	})
+}
+
+// TestDrainGoesNodeByNode: every node is cordoned, and the pods of so many at once go; a node whose pods a budget keeps holds up no other.
+func TestDrainGoesNodeByNode(t *testing.T) {
+	l := newLab(t)
+	const kept = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: kept, namespace: NS}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: kept}}
+  template:
+    metadata: {labels: {app: kept}}
+    spec:
+      nodeSelector: {for: NS, kubernetes.io/hostname: a}
+      tolerations: [{key: for, operator: Equal, value: NS}]
+      containers: [{name: kept, image: "kept:1"}]
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: kept, namespace: NS}
+spec: {minAvailable: 1, selector: {matchLabels: {app: kept}}}
+`
+	instances := []string{l.machine("a")}
+	raw := l.raw()
+	label := func(node, key string) {
+		patch := []byte(`{"metadata":{"labels":{"` + key + `":"` + node + `"}}}`)
+		if _, err := raw.client.Resource(gvr("", "v1", "nodes")).Patch(t.Context(), l.id+"-"+node, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	label("a", "kubernetes.io/hostname")
+	d := desired(l.items("apps", strings.ReplaceAll(guarded, "minAvailable: 2", "minAvailable: 0")+"---"+kept)...)
+	for i := range d.Items {
+		if d.Items[i].Ref.Name == "web" && d.Items[i].Ref.Kind == "Deployment" {
+			gitops.TreeAt(d.Items[i].Spec, "spec")["replicas"] = int64(6)
+			gitops.TreeAt(d.Items[i].Spec, "spec", "template", "spec")["topologySpreadConstraints"] = []any{gitops.Tree{
+				"maxSkew": int64(1), "topologyKey": "for-host", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": gitops.Tree{"matchLabels": gitops.Tree{"app": "web"}},
+			}}
+		}
+	}
+	for _, name := range []string{"b", "c", "d"} {
+		instances = append(instances, l.machine(name))
+		label(name, "for-host")
+	}
+	l.apply(d)
+	pods := func() map[string]int { // by node, those that are not on their way out
+		list, err := raw.client.Resource(gvr("", "v1", "pods")).Namespace(l.id).List(t.Context(), metav1.ListOptions{LabelSelector: "app in (web, kept)"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]int{}
+		for _, pod := range list.Items {
+			if pod.GetDeletionTimestamp() == nil && gitops.StringAt(pod.Object, "status", "phase") == "Running" {
+				out[strings.TrimPrefix(gitops.StringAt(pod.Object, "spec", "nodeName"), l.id+"-")]++
+			}
+		}
+		return out
+	}
+	l.eventually("the pods to run", func() (string, bool) {
+		b := l.live(gvr("policy", "v1", "poddisruptionbudgets"), "kept")
+		return "", maps.Equal(pods(), map[string]int{"a": 1, "b": 2, "c": 2, "d": 2}) && number(b.Object, "status", "currentHealthy") == 1
+	})
+	left, blocked, err := l.Nodes().DrainNodes(t.Context(), instances, 1)
+	if err != nil || left != 7 || !strings.Contains(blocked, l.id+"/kept") {
+		t.Errorf("%d left, %q, %v", left, blocked, err)
+	}
+	if got := pods(); got["a"] != 1 || got["b"] != 0 || got["c"] != 2 || got["d"] != 2 {
+		t.Errorf("after a step: %v", got)
+	}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		node, err := raw.client.Resource(gvr("", "v1", "nodes")).Get(t.Context(), l.id+"-"+name, metav1.GetOptions{})
+		if err != nil || !unschedulable(*node) {
+			t.Errorf("node %s takes new pods: %v", name, err)
+		}
+	}
+	l.eventually("all but the kept pod to go", func() (string, bool) {
+		left, blocked, err := l.Nodes().DrainNodes(t.Context(), instances, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return blocked, left == 1
 	})
 }
 
@@ -182,7 +268,7 @@ func TestReleaseLeavesTheCordonsOfOthers(t *testing.T) {
 	if _, err := raw.client.Resource(gvr("", "v1", "nodes")).Patch(t.Context(), l.id+"-one", "application/merge-patch+json", []byte(`{"spec":{"unschedulable":true}}`), metav1.PatchOptions{FieldManager: "kubectl-cordon"}); err != nil {
 		t.Fatal(err)
 	}
-	if left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}); left != 0 || blocked != "" || err != nil {
+	if left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}, 1); left != 0 || blocked != "" || err != nil {
 		t.Errorf("draining an empty node: %d %q %v", left, blocked, err)
 	}
 	if err := l.Nodes().ReleaseNodes(t.Context(), []string{one}); err != nil {
@@ -310,11 +396,11 @@ func TestPreflight(t *testing.T) {
 	if _, known := kubelets[one]; !known || err != nil {
 		t.Errorf("the kubelets are %v, %v", kubelets, err)
 	}
-	pods, budgets, err := ask.Load(t.Context(), []string{one})
+	pods, _, budgets, err := ask.Load(t.Context(), []string{one})
 	if err != nil || pods != 2 || len(budgets) != 1 || !contains(budgets[0], "PodDisruptionBudget "+l.id+"/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-") {
 		t.Errorf("%d pods, %q, %v", pods, budgets, err)
 	}
-	if pods, budgets, err := ask.Load(t.Context(), []string{"i-other"}); pods != 0 || len(budgets) != 0 || err != nil {
+	if pods, _, budgets, err := ask.Load(t.Context(), []string{"i-other"}); pods != 0 || len(budgets) != 0 || err != nil {
 		t.Errorf("elsewhere: %d pods, %q, %v", pods, budgets, err)
 	}
 	written, err := ask.Written(t.Context(), []plan.Removal{

@@ -111,29 +111,45 @@ func writers(fields []metav1.ManagedFieldsEntry, apiVersion string) map[string]s
 	return out
 }
 
-// Load tells what draining the nodes on these instances would move: how many pods, and in words what would keep some of them: budgets that
-// allow none to go now, and that no controller would make them anew.
-func (p Preflight) Load(ctx context.Context, instances []string) (pods int, budgets []string, err error) {
+// Load tells what draining the nodes on these instances would move: how many pods, how many of them have volumes that are the node's own
+// (emptyDir), and in words what would keep some of them: budgets that allow none to go now, and that no controller would make them anew.
+func (p Preflight) Load(ctx context.Context, instances []string) (pods, scratch int, budgets []string, err error) {
 	l, nodes, err := Nodes(p).on(ctx, instances)
 	if err != nil {
-		return 0, nil, err
+		return 0, 0, nil, err
 	}
 	var moved []unstructured.Unstructured
 	for _, node := range nodes {
 		on, err := l.drainable(ctx, node.GetName())
 		if err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 		moved = append(moved, on...)
 	}
 	if len(moved) == 0 {
-		return 0, nil, nil
+		return 0, 0, nil, nil
+	}
+	for i := range moved {
+		if hasScratch(&moved[i]) {
+			scratch++
+		}
 	}
 	list, err := l.client.Resource(schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return 0, nil, failure(fmt.Errorf("listing PodDisruptionBudgets: %w", err), gitops.ObserveFailed, scrubber{})
+		return 0, 0, nil, failure(fmt.Errorf("listing PodDisruptionBudgets: %w", err), gitops.ObserveFailed, scrubber{})
 	}
-	return len(moved), slices.Concat(unmanaged(moved), tight(list.Items, moved)), nil
+	return len(moved), scratch, slices.Concat(unmanaged(moved), tight(list.Items, moved)), nil
+}
+
+// hasScratch reports whether a pod keeps something on its node's disk, which goes with the pod. What is in memory goes with every restart.
+func hasScratch(pod *unstructured.Unstructured) bool {
+	volumes, _ := gitops.At(pod.Object, "spec", "volumes")
+	list, _ := volumes.([]any)
+	return slices.ContainsFunc(list, func(v any) bool {
+		volume, _ := v.(gitops.Tree)
+		_, scratch := volume["emptyDir"]
+		return scratch && gitops.StringAt(volume, "emptyDir", "medium") != "Memory"
+	})
 }
 
 // tight says which budgets allow none of some pods to go now.

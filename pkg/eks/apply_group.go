@@ -104,7 +104,7 @@ func (c *Cloud) dismissGroup(ctx context.Context, cfg *Config, g *group, r gitop
 		return gitops.Errorf(gitops.Foreign, "no stack of this cluster made nodegroup %s", g.Name)
 	}
 	if instances := g.instances(); c.Nodes != nil && !c.Teardown && !g.failed() && len(instances) > 0 {
-		left, blocked, err := c.Nodes.DrainNodes(ctx, instances)
+		left, blocked, err := c.Nodes.DrainNodes(ctx, instances, g.atOnce())
 		if err != nil {
 			return fmt.Errorf("draining %s: %w", g.Name, err)
 		}

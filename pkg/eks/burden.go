@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -20,6 +21,8 @@ type burden struct {
 	// Counted says that the cluster told.
 	Counted bool
 	Pods    int
+	// Scratch are those of the pods that lose what they have on the disk of their node (emptyDir).
+	Scratch int
 	// Budgets are those that allow no pod to go now, in words.
 	Budgets []string
 	// Unknown says why nothing is known of the pods.
@@ -121,10 +124,10 @@ func (c *Cloud) readBurdens(ctx context.Context, cfg *Config, w *world) error {
 
 // load asks the cluster what runs on instances. It fails only when the look is called off.
 func (c *Cloud) load(ctx context.Context, instances []string) (burden, error) {
-	pods, budgets, err := c.Preflight.Load(ctx, instances)
+	pods, scratch, budgets, err := c.Preflight.Load(ctx, instances)
 	switch {
 	case err == nil:
-		return burden{Counted: true, Pods: pods, Budgets: budgets}, nil
+		return burden{Counted: true, Pods: pods, Scratch: scratch, Budgets: budgets}, nil
 	case ctx.Err() != nil:
 		return burden{}, ctx.Err()
 	}
@@ -166,6 +169,16 @@ func batch(want nodegroup, g *group, nodes int) int {
 		count, percent = int(aws.ToInt32(u.MaxUnavailable)), int(aws.ToInt32(u.MaxUnavailablePercentage))
 	}
 	return min(max(1, count, nodes*percent/100), nodes)
+}
+
+// atOnce is how many of a group's nodes are emptied at once before it goes: as many as EKS takes down at once in its own updates of the group
+// (updateConfig), and of a self-managed one a tenth.
+func (g *group) atOnce() int {
+	nodes := len(g.instances())
+	if g.Nodegroup != nil && g.Nodegroup.UpdateConfig != nil {
+		return batch(nodegroup{managed: &api.ManagedNodeGroup{}}, g, nodes)
+	}
+	return max(1, nodes/10)
 }
 
 // batches is what replacing nodes in batches does, and how long it usually takes.
@@ -238,6 +251,9 @@ func (b burden) says() []string {
 		said = append(said, "1 pod moves")
 	default:
 		said = append(said, fmt.Sprintf("%d pods move", b.Pods))
+	}
+	if b.Scratch > 0 {
+		said = append(said, fmt.Sprintf("%d of them may lose what they have in emptyDir volumes", b.Scratch))
 	}
 	for _, budget := range b.Budgets {
 		said = append(said, "may be kept waiting: "+budget)

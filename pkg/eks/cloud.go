@@ -19,9 +19,9 @@ type Nodes interface {
 	// ReadyNodes counts the nodes on these instances that are Ready and schedulable.
 	ReadyNodes(ctx context.Context, instances []string) (int, error)
 	// DrainNodes takes one step: it cordons the nodes on these instances and evicts, through the eviction API, the pods
-	// that budgets allow. It tells how many pods are left to go (DaemonSet and mirror pods do not count) and, in words,
-	// what keeps them. It never waits and never overrides a budget.
-	DrainNodes(ctx context.Context, instances []string) (left int, blocked string, err error)
+	// that budgets allow, of so many nodes at once. It tells how many pods are left to go (DaemonSet and mirror pods do not
+	// count) and, in words, what keeps them. It never waits and never overrides a budget.
+	DrainNodes(ctx context.Context, instances []string, atOnce int) (left int, blocked string, err error)
 	// ReleaseNodes undoes the cordons that DrainNodes made, and only those.
 	ReleaseNodes(ctx context.Context, instances []string) error
 }

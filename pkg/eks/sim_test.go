@@ -279,8 +279,11 @@ type kube struct {
 	// accounts are the annotations of service accounts, and labels their labels.
 	accounts, labels map[string]map[string]string
 	// pods are left to evict, by instance; budget keeps them from going.
-	pods     map[string]int
-	perNode  int
+	pods    map[string]int
+	perNode int
+	// scratch is how many pods have something on their node's disk; pace is of how many nodes at once pods were to go, in each step.
+	scratch  int
+	pace     []int
 	budget   string
 	cordoned map[string]bool
 	drained  []string
@@ -317,7 +320,7 @@ func (k *kube) Written(context.Context, []plan.Removal) ([]plan.Written, error) 
 	return nil, k.trouble()
 }
 
-func (k *kube) Load(_ context.Context, instances []string) (int, []string, error) {
+func (k *kube) Load(_ context.Context, instances []string) (int, int, []string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked++
@@ -325,7 +328,7 @@ func (k *kube) Load(_ context.Context, instances []string) (int, []string, error
 	if k.budget != "" {
 		budgets = []string{k.budget}
 	}
-	return k.perNode * len(instances), budgets, k.trouble()
+	return k.perNode * len(instances), k.scratch, budgets, k.trouble()
 }
 
 func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
@@ -334,9 +337,10 @@ func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
 	return len(instances), k.trouble()
 }
 
-func (k *kube) DrainNodes(_ context.Context, instances []string) (int, string, error) {
+func (k *kube) DrainNodes(_ context.Context, instances []string, atOnce int) (int, string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.pace = append(k.pace, atOnce)
 	left := 0
 	for _, i := range instances {
 		if !k.cordoned[i] {

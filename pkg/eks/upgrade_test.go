@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -241,16 +243,51 @@ func TestMovesAreTold(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, small)
 	r.converge()
-	r.kube.perNode, r.kube.budget = 3, "PodDisruptionBudget shop/web allows 0 disruptions now"
+	r.kube.perNode, r.kube.scratch, r.kube.budget = 3, 4, "PodDisruptionBudget shop/web allows 0 disruptions now"
 	nodes := r.cloud.world.Groups["system"].instances()
 	for _, change := range []struct{ from, to, says string }{
-		{`"1.34"`, `"1.35"`, fmt.Sprintf("2 nodes (%s) are replaced, 1 at a time; 6 pods move; may be kept waiting: %s", strings.Join(nodes, ", "), r.kube.budget)},
-		{"m5.large", "m6i.large", fmt.Sprintf("its 2 nodes (%s) are drained and deleted; 6 pods move; may be kept waiting: %s", strings.Join(nodes, ", "), r.kube.budget)},
+		{`"1.34"`, `"1.35"`, fmt.Sprintf("2 nodes (%s) are replaced, 1 at a time; 6 pods move; 4 of them may lose what they have in emptyDir volumes; may be kept waiting: %s", strings.Join(nodes, ", "), r.kube.budget)},
+		{"m5.large", "m6i.large", fmt.Sprintf("its 2 nodes (%s) are drained and deleted; 6 pods move; 4 of them may lose what they have in emptyDir volumes; may be kept waiting: %s", strings.Join(nodes, ", "), r.kube.budget)},
 	} {
 		r.git(strings.Replace(small, change.from, change.to, 1))
 		if c := find(t, r.plan(), KindNodegroup, "system"); !strings.Contains(c.Why, change.says) || c.Minutes == 0 {
 			t.Errorf("%s says %q, %d minutes", change.to, c.Why, c.Minutes)
 		}
+	}
+}
+
+// TestDrainIsPaced: a group that goes is emptied as many nodes at once as EKS would take down in its own update of it, or a tenth of them.
+func TestDrainIsPaced(t *testing.T) {
+	t.Parallel()
+	nodes := func(n int) *astypes.AutoScalingGroup {
+		return &astypes.AutoScalingGroup{Instances: slices.Repeat([]astypes.Instance{{InstanceId: aws.String("i-1"), LifecycleState: astypes.LifecycleStateInService}}, n)}
+	}
+	managed := func(n int, u *ekstypes.NodegroupUpdateConfig) *group {
+		return &group{Managed: true, Scaling: nodes(n), Nodegroup: &ekstypes.Nodegroup{UpdateConfig: u}}
+	}
+	for _, tt := range []struct {
+		group *group
+		want  int
+	}{
+		{managed(40, &ekstypes.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(1)}), 1},
+		{managed(40, &ekstypes.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(5)}), 5},
+		{managed(3, &ekstypes.NodegroupUpdateConfig{MaxUnavailable: aws.Int32(5)}), 3},
+		{managed(40, &ekstypes.NodegroupUpdateConfig{MaxUnavailablePercentage: aws.Int32(25)}), 10},
+		{managed(40, nil), 4},
+		{&group{Scaling: nodes(3)}, 1},
+		{&group{Scaling: nodes(25)}, 2},
+	} {
+		if got := tt.group.atOnce(); got != tt.want {
+			t.Errorf("%d of %d nodes at once, want %d", got, len(tt.group.instances()), tt.want)
+		}
+	}
+	r := newRig(t, small)
+	r.converge()
+	r.kube.perNode = 1
+	r.git(strings.Replace(small, "m5.large", "m6i.large", 1))
+	r.converge()
+	if len(r.kube.pace) == 0 || slices.Max(r.kube.pace) != 1 {
+		t.Errorf("nodes at once: %v", r.kube.pace)
 	}
 }
 
