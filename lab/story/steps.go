@@ -229,6 +229,10 @@ func approve(ctx context.Context, s *Story) error {
 	if err != nil {
 		return err
 	}
+	// Kubernetes takes a node away a while after its instance.
+	if err := nodes(ctx, s, dev, map[string]int{"system": 3, "batch": 1}); err != nil {
+		return err
+	}
 	got, err := dev.Nodes(ctx, "system")
 	if err != nil {
 		return err
@@ -245,7 +249,7 @@ func approve(ctx context.Context, s *Story) error {
 	if len(groups) != 1 {
 		return fmt.Errorf("EKS has nodegroups %v, want the new one only", groups)
 	}
-	return nodes(ctx, s, dev, map[string]int{"system": 3, "batch": 1})
+	return nil
 }
 
 // Run runs a command of the reconciler on the work tree, as the person who edits it does.
