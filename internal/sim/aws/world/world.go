@@ -42,6 +42,8 @@ type Part struct {
 	// Advance brings the part to the moment now and reports whether that changed its state. It runs under the lock, often
 	// and with little to do; it must not assume that any particular moment is seen.
 	Advance func(now time.Time) (changed bool)
+	// Restless says that Advance goes by more than time and state, such as real machines, and so has news at any moment.
+	Restless bool
 	// Loaded, if set, runs after State was read from disk (to make nil maps, rebuild indexes, greet real machines).
 	Loaded func() error
 	// Durations are the real-world times this part needs, by name ("eks.cluster.create").
@@ -66,6 +68,8 @@ type World struct {
 	watchers  []func(TrailEvent)
 	now       time.Time // the moment of the running Do or Advance
 	advanced  time.Time // when all parts were brought to the present last
+	settled   bool      // nothing happened since then that could have parts change at that same moment
+	restless  bool      // some part may always have news
 }
 
 // New makes an empty world.
@@ -115,6 +119,7 @@ func (w *World) Register(p Part) {
 	for name, d := range p.Durations {
 		w.durations[name] = d
 	}
+	w.restless = w.restless || p.Restless
 	w.parts = append(w.parts, p)
 }
 
@@ -145,9 +150,10 @@ func (w *World) Do(mutates bool, fn func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	changed := false
-	if w.now = w.clock(); mutates || w.step == 0 || w.now.Sub(w.advanced) >= w.step {
+	if w.now = w.clock(); w.behind(mutates) {
 		changed = w.advance()
 	}
+	w.settled = w.settled && !mutates
 	err := fn()
 	if changed || mutates {
 		if saveErr := w.save(); saveErr != nil {
@@ -155,6 +161,15 @@ func (w *World) Do(mutates bool, fn func() error) error {
 		}
 	}
 	return err
+}
+
+// behind says that what is read, or changed, must be brought to the present first. Where the clock stands still, as in tests, it mostly is
+// there already.
+func (w *World) behind(mutates bool) bool {
+	if w.settled && !w.restless && w.now.Equal(w.advanced) {
+		return false
+	}
+	return mutates || w.step == 0 || w.now.Sub(w.advanced) >= w.step
 }
 
 // Look runs fn under the lock without bringing anything to the present: for a glance at state that time does not change.
@@ -195,7 +210,7 @@ const maxPasses = 32
 
 func (w *World) advance() (changed bool) {
 	w.now = w.clock()
-	w.advanced = w.now
+	w.advanced, w.settled = w.now, false
 	for range maxPasses {
 		again := false
 		for _, p := range w.parts {
@@ -204,6 +219,7 @@ func (w *World) advance() (changed bool) {
 			}
 		}
 		if !again {
+			w.settled = true
 			return changed
 		}
 		changed = true

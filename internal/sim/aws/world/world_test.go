@@ -179,6 +179,38 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
+// TestSettled: what was brought to a moment is not brought there again, unless something may have happened since.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	c, calm := newClock(), &counter{}
+	var w *World
+	ticks := func(mutates bool) int {
+		before := calm.Ticks
+		if err := w.Do(mutates, func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return calm.Ticks - before
+	}
+	part := Part{Name: "calm", State: calm, Advance: func(time.Time) bool { calm.Ticks++; return false }}
+	w = start(t, "", c, part)
+	for i, step := range []struct {
+		mutates bool
+		moved   time.Duration
+		want    int
+	}{{want: 1}, {want: 0}, {mutates: true, want: 0}, {want: 1}, {want: 0}, {moved: 1, want: 1}, {mutates: true, moved: 1, want: 1}, {mutates: true, want: 1}} {
+		c.at = c.at.Add(step.moved)
+		if got := ticks(step.mutates); got != step.want {
+			t.Errorf("step %d: advanced %d times, want %d", i, got, step.want)
+		}
+	}
+	w = start(t, "", c, part, Part{Name: "machines", Restless: true})
+	for range 3 {
+		if ticks(false) != 1 {
+			t.Error("real machines were not looked at")
+		}
+	}
+}
+
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	part := Part{Name: "p", Durations: map[string]time.Duration{"given": time.Hour, "scaled": time.Hour, "short": time.Minute}}
