@@ -49,7 +49,6 @@ func New(o Options) (*Service, error) {
 		world: o.World, neighbours: o.Neighbours, planes: o.Planes, nodes: o.Nodes, verifier: o.Verifier, issuer: o.Issuer,
 		state: newState(), told: map[string]string{},
 	}
-	restless := o.Planes != nil || o.Nodes != nil // they change by themselves
 	if s.planes == nil {
 		s.planes = servedByNothing{world: o.World}
 	}
@@ -62,7 +61,7 @@ func New(o Options) (*Service, error) {
 		}
 	}
 	o.World.WatchTrail(s.watchStacks)
-	o.World.Register(world.Part{Name: "eks", State: s.state, Advance: s.advance, Restless: restless, Loaded: s.loaded, Durations: durations()})
+	o.World.Register(world.Part{Name: "eks", State: s.state, Advance: s.advance, Loaded: s.loaded, Durations: durations()})
 	return s, nil
 }
 
