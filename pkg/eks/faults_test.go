@@ -390,13 +390,16 @@ func TestTroubles(t *testing.T) {
 	t.Parallel()
 	all := stackTroubles()
 	maps.Copy(all, awsTroubles())
+	well := newRigOn(t, troubled, simaws.Options{Nodes: &drainable{}})
+	well.converge()
+	well.settled("creation")
+	m := well.moment()
 	for name, tt := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			nodes := &drainable{}
-			r := newRigOn(t, troubled, simaws.Options{Nodes: nodes})
+			r := m.resume(t, troubled, nil, simaws.Options{Nodes: nodes})
 			r.statuses, r.nodes = map[string]string{}, nodes
-			r.converge()
 			r.settled("creation")
 			had := map[string][]string{}
 			for name, g := range r.cloud.world.Groups {

@@ -61,7 +61,7 @@ func newRig(t *testing.T, body string) *rig {
 
 func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
-	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7, Dir: o.World.Dir}
+	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
 	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)
@@ -85,15 +85,15 @@ func (r *rig) reboot() {
 	r.kube.access = r.cloud.Access
 }
 
-// config retries at once: the SDK closes a request's body when the answer is there, and on loopback the answer may be there
-// before the transport has seen the body's end, which breaks the connection.
+// config is for clients in the simulator's own process, which retry at once: nobody is spared by waiting.
 func (r *rig) config() sdk.Config {
 	cfg := r.Config()
+	cfg.HTTPClient = r.Client()
 	if r.fuse != nil {
 		cfg.APIOptions = append(cfg.APIOptions, r.fuse.in)
 	}
 	if len(r.statuses) > 0 {
-		cfg.HTTPClient = &http.Client{Transport: pretence{maps.Clone(r.statuses)}}
+		cfg.HTTPClient = &http.Client{Transport: pretence{r.Client().Transport, maps.Clone(r.statuses)}}
 	}
 	cfg.Retryer = func() sdk.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -105,10 +105,13 @@ func (r *rig) config() sdk.Config {
 }
 
 // pretence gives stacks other statuses than they have, in every answer.
-type pretence struct{ statuses map[string]string }
+type pretence struct {
+	way      http.RoundTripper
+	statuses map[string]string
+}
 
 func (p pretence) RoundTrip(q *http.Request) (*http.Response, error) {
-	answer, err := http.DefaultTransport.RoundTrip(q)
+	answer, err := p.way.RoundTrip(q)
 	if err != nil {
 		return nil, err
 	}

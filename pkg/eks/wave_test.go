@@ -2,10 +2,10 @@ package eks
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -90,21 +90,22 @@ func (r *rig) burnt() bool {
 
 // moment is a rig's AWS and cluster as they were at one time, to go on from there again and again.
 type moment struct {
-	dir   string
+	aws   map[string]json.RawMessage
 	clock *simtest.Clock
 	kube  *kube
 }
 
-func (r *rig) moment(dir string) moment { return moment{dir: dir, clock: r.Clock, kube: r.kube} }
+func (r *rig) moment() moment {
+	r.t.Helper()
+	state, err := r.World.Dump()
+	r.does(err)
+	return moment{aws: state, clock: r.Clock, kube: r.kube}
+}
 
 // resume is a rig that goes on from a moment, with a new process.
-func (m moment) resume(t *testing.T, body string, f *fuse) *rig {
+func (m moment) resume(t *testing.T, body string, f *fuse, o aws.Options) *rig {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(m.dir)); err != nil {
-		t.Fatal(err)
-	}
-	o := aws.Options{World: simworld.Options{Region: "eu-west-1", Seed: 7, Dir: dir}}
+	o.World = simworld.Options{Region: "eu-west-1", Seed: 7, From: m.aws}
 	r := &rig{t: t, Sim: simtest.StartAt(t, simtest.NewClock(m.clock.Now()), o), inv: gitops.Inventory{}, fuse: f}
 	r.kube = &kube{
 		accounts: maps.Clone(m.kube.accounts), labels: maps.Clone(m.kube.labels), pods: maps.Clone(m.kube.pods), cordoned: maps.Clone(m.kube.cordoned), perNode: m.kube.perNode,
@@ -205,21 +206,20 @@ func (r *rig) refused(since int) []string {
 // order, and orders nothing twice. Then the process is killed at every one of the calls of one upgrade, before it and after it.
 func TestWaveInterrupted(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	// vpc-cni is pinned to a version that does not run on 1.36, and let go; kube-proxy gets one that runs on nothing else; and what pods on
 	// nodes are for changes with them.
 	made := edited(t, `"1.34"`, `"1.35"`, "- name: vpc-cni\n", "- name: vpc-cni\n  version: v1.20.4-eksbuild.1\n",
 		"- name: eks-pod-identity-agent\n", "- name: eks-pod-identity-agent\n- name: snapshot-controller\n  configurationValues: '{\"replicaCount\": 1}'\n")
 	after := strings.NewReplacer(`"1.35"`, `"1.36"`, "  version: v1.20.4-eksbuild.1\n", "", "- name: kube-proxy\n", "- name: kube-proxy\n  version: v1.36.0-eksbuild.14\n",
 		`"replicaCount": 1`, `"replicaCount": 2`).Replace(made)
-	before := newRigOn(t, made, aws.Options{World: simworld.Options{Dir: dir}})
+	before := newRig(t, made)
 	before.kube.perNode = 1
 	before.converge()
 	before.settled("creation")
-	m := before.moment(dir)
+	m := before.moment()
 	wave := func(t *testing.T, f *fuse) *rig {
 		t.Helper()
-		r := m.resume(t, after, f)
+		r := m.resume(t, after, f, aws.Options{})
 		r.watch = func(w *world) {
 			if why := skewed(w) + alone(w); why != "" {
 				t.Fatalf("%s\nafter\n%s", why, strings.Join(r.did, "\n"))

@@ -55,6 +55,13 @@ func keys(t *testing.T, s *simtest.Sim) int {
 	return len(out.Keys)
 }
 
+// ways are the ways to a simulator: over a socket, and within its process.
+func ways(s *simtest.Sim) map[string]sdk.Config {
+	within := s.Config()
+	within.HTTPClient = s.Client()
+	return map[string]sdk.Config{"socket": s.Config(), "within": within}
+}
+
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -72,13 +79,17 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := simtest.Start(t, aws.Options{})
-			addFault(t, s, c.rule)
-			_, err := kms.NewFromConfig(s.Config()).CreateKey(t.Context(), &kms.CreateKeyInput{})
-			if got := code(err); !strings.HasPrefix(got, c.code) || (got == "") != (c.code == "") {
-				t.Errorf("error %v, want %q", err, c.code)
-			}
-			if n := keys(t, s); n != c.done {
-				t.Errorf("%d keys, want %d", n, c.done)
+			want := 0
+			for way, config := range ways(s) {
+				addFault(t, s, c.rule)
+				_, err := kms.NewFromConfig(config).CreateKey(t.Context(), &kms.CreateKeyInput{})
+				if got := code(err); !strings.HasPrefix(got, c.code) || (got == "") != (c.code == "") {
+					t.Errorf("%s: error %v, want %q", way, err, c.code)
+				}
+				want += c.done
+				if n := keys(t, s); n != want {
+					t.Errorf("%s: %d keys, want %d", way, n, want)
+				}
 			}
 		})
 	}
@@ -103,37 +114,40 @@ func TestThrottlingCodes(t *testing.T) {
 
 func TestHang(t *testing.T) {
 	t.Parallel()
-	s := simtest.Start(t, aws.Options{})
-	addFault(t, s, fault.Rule{Effect: fault.Hang})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() {
-		_, err := kms.NewFromConfig(s.Config()).CreateKey(ctx, &kms.CreateKeyInput{})
-		done <- err
-	}()
-	for len(s.Faults().List()) > 0 && s.Faults().List()[0].Broken == 0 { // until the call hangs
-		select {
-		case err := <-done:
-			t.Fatalf("answered: %v", err)
-		default:
+	for _, way := range []string{"socket", "within"} {
+		s := simtest.Start(t, aws.Options{})
+		client := kms.NewFromConfig(ways(s)[way])
+		addFault(t, s, fault.Rule{Effect: fault.Hang})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := client.CreateKey(ctx, &kms.CreateKeyInput{})
+			done <- err
+		}()
+		for len(s.Faults().List()) > 0 && s.Faults().List()[0].Broken == 0 { // until the call hangs
+			select {
+			case err := <-done:
+				t.Fatalf("%s: answered: %v", way, err)
+			default:
+			}
 		}
-	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	if n := keys(t, s); n != 0 {
-		t.Errorf("%d keys", n)
-	}
-	// A second one ends when the server closes.
-	addFault(t, s, fault.Rule{Effect: fault.Hang})
-	go func() {
-		_, err := kms.NewFromConfig(s.Config()).CreateKey(t.Context(), &kms.CreateKeyInput{})
-		done <- err
-	}()
-	s.Close()
-	if err := <-done; err == nil {
-		t.Error("a hanging call was answered")
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error %v", way, err)
+		}
+		if n := keys(t, s); n != 0 {
+			t.Errorf("%s: %d keys", way, n)
+		}
+		// A second one ends when the server closes.
+		addFault(t, s, fault.Rule{Effect: fault.Hang})
+		go func() {
+			_, err := client.CreateKey(t.Context(), &kms.CreateKeyInput{})
+			done <- err
+		}()
+		s.Close()
+		if err := <-done; err == nil {
+			t.Errorf("%s: a hanging call was answered", way)
+		}
 	}
 }
 

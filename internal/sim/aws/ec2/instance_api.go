@@ -177,6 +177,17 @@ func (s *Service) showInstance(i *Instance) InstanceInfo {
 	return info
 }
 
+// Running counts the instances that run and have a tag, whatever its value. EKS asks for it whenever time passes.
+func (s *Service) Running(tag string) int {
+	n := 0
+	for id, i := range s.state.Instances {
+		if _, tagged := s.state.Tags[id][tag]; tagged && i.Running() {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *Service) instances() kind[Instance] {
 	return kind[Instance]{
 		all: s.state.Instances, values: s.instanceValues, idsParameter: "instanceIds",

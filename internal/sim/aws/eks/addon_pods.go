@@ -35,8 +35,11 @@ func (c *clusterRecord) evict(now time.Time) {
 
 // starved says that an add-on has a Deployment and there is nothing for its Pods to run on.
 func (s *Service) starved(c *clusterRecord, r *addonRecord) bool {
+	if s.countNodes(c) > 0 {
+		return false
+	}
 	offered, _ := catalog.FindAddon(r.Addon.AddonName)
-	return offered.NeedsPods && s.countNodes(c) == 0 && !onFargate(c, r, offered)
+	return offered.NeedsPods && !onFargate(c, r, offered)
 }
 
 // countNodes counts the nodes that Pods can run on.

@@ -61,6 +61,7 @@ type shape struct {
 type data struct {
 	templates templates
 	models    map[string]func() (*model, error) // by file
+	right     sync.Map                          // digests of exchanges that nothing was wrong with
 }
 
 // files are the models of a signing name: two services may share one.

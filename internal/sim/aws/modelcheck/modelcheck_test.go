@@ -101,6 +101,34 @@ func TestWrapSeesWrongJSON(t *testing.T) {
 	}
 }
 
+// TestWrapSeesEveryNewAnswer: what was right is not judged again, and whatever differs from it is.
+func TestWrapSeesEveryNewAnswer(t *testing.T) {
+	t.Parallel()
+	if !checked(t) {
+		return
+	}
+	ask := func(r *recorder, status int, body, id string) {
+		_, _ = kms.NewFromConfig(config(answering(t, r, status, body))).DescribeKey(t.Context(), &kms.DescribeKeyInput{KeyId: &id}) // the check matters
+	}
+	const fine = `{"KeyMetadata":{"KeyId":"every-new-answer"}}`
+	long := strings.Repeat("k", 2049)
+	r := &recorder{TB: t}
+	ask(r, 200, fine, "k")
+	ask(r, 200, fine, "k")
+	if got := r.all(); got != "" {
+		t.Error(got)
+	}
+	for range 2 {
+		ask(r, 200, strings.Replace(fine, "KeyId", "Id", 1), "k")
+		ask(r, 200, fine, long)
+	}
+	for _, want := range []string{"has no member Id", "accepted a request that the model forbids"} {
+		if strings.Count(r.all(), want) != 2 {
+			t.Errorf("want twice: %s\n%s", want, r.all())
+		}
+	}
+}
+
 func TestWrapSeesWrongXML(t *testing.T) {
 	t.Parallel()
 	if !checked(t) {

@@ -2,6 +2,7 @@ package modelcheck
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,21 +30,10 @@ func Wrap(t testing.TB, next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		e, err := d.exchange(r, body)
-		if err != nil {
-			t.Error(err)
-		}
 		answer := httptest.NewRecorder()
 		next.ServeHTTP(answer, r)
-		if e != nil {
-			for _, fault := range e.check(answer) {
-				t.Errorf("%s %s: %s", e.model.file, e.operation.Name, fault)
-			}
-			if body := e.form.Get("TemplateBody"); body != "" && answer.Code < http.StatusBadRequest {
-				for _, fault := range d.templates.check(body) {
-					t.Errorf("%s %s: a template that the schemas forbid: %s", e.model.file, e.operation.Name, fault)
-				}
-			}
+		for _, fault := range d.judge(r, body, answer) {
+			t.Error(fault)
 		}
 		for key, values := range answer.Header() {
 			w.Header()[key] = values
@@ -51,6 +41,58 @@ func Wrap(t testing.TB, next http.Handler) http.Handler {
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(answer.Body.Bytes()) // the client may be gone
 	})
+}
+
+// judge says what is wrong with a request and its answer. Clients that wait ask the same again and again, and mostly hear the same: what was
+// right once is right.
+func (d *data) judge(r *http.Request, body []byte, answer *httptest.ResponseRecorder) []string {
+	key := digest(r, body, answer)
+	if _, known := d.right.Load(key); known {
+		return nil
+	}
+	faults := d.faults(r, body, answer)
+	if len(faults) == 0 {
+		d.right.Store(key, nil)
+	}
+	return faults
+}
+
+// digest is the same for two exchanges that differ in nothing that is judged: signatures are not, nor are the ids that every answer has anew.
+func digest(r *http.Request, body []byte, answer *httptest.ResponseRecorder) [sha256.Size]byte {
+	said := answer.Body.Bytes()
+	for _, tag := range []string{"<RequestId>", "<requestId>"} {
+		if before, after, ok := bytes.Cut(said, []byte(tag)); ok {
+			_, after, _ = bytes.Cut(after, []byte("<"))
+			said = slices.Concat(before, []byte(tag), after)
+		}
+	}
+	signed, _ := wire.ParseSignature(r)
+	if signed == nil {
+		signed = &wire.Signature{}
+	}
+	head := fmt.Sprintf("%s %s %q %q %q %d %q %d", signed.Service, r.Method, r.URL, r.Header.Get("Content-Type"), r.Header.Get("X-Amz-Target"), answer.Code, answer.Header().Get("X-Amzn-Errortype"), len(body))
+	return sha256.Sum256(slices.Concat([]byte(head), body, said))
+}
+
+func (d *data) faults(r *http.Request, body []byte, answer *httptest.ResponseRecorder) []string {
+	e, err := d.exchange(r, body)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	if e == nil {
+		return nil
+	}
+	about := e.model.file + " " + e.operation.Name + ": "
+	var out []string
+	for _, fault := range e.check(answer) {
+		out = append(out, about+fault)
+	}
+	if template := e.form.Get("TemplateBody"); template != "" && answer.Code < http.StatusBadRequest {
+		for _, fault := range d.templates.check(template) {
+			out = append(out, about+"a template that the schemas forbid: "+fault)
+		}
+	}
+	return out
 }
 
 // exchange is one request whose operation is known.

@@ -6,6 +6,7 @@ package simtest
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -47,6 +48,8 @@ type Sim struct {
 	URL string
 	// Clock is the world's and the signatures' clock.
 	Clock *Clock
+
+	handler http.Handler
 }
 
 // Start starts a simulator on a clock that stands at the present. Clients sign by the real time, and so signatures are judged
@@ -68,12 +71,13 @@ func StartAt(t testing.TB, clock *Clock, o aws.Options) *Sim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := httptest.NewServer(modelcheck.Wrap(t, server))
+	checked := modelcheck.Wrap(t, server)
+	front := httptest.NewServer(checked)
 	t.Cleanup(func() {
 		server.Close()
 		front.Close()
 	})
-	return &Sim{Server: server, URL: front.URL, Clock: clock}
+	return &Sim{Server: server, URL: front.URL, Clock: clock, handler: checked}
 }
 
 // Config is an AWS SDK configuration whose clients call the simulator as the default user and do not retry.

@@ -30,7 +30,9 @@ type Options struct {
 	Seed uint64
 	// Dir keeps the state; empty keeps it in memory only.
 	Dir string
-	Log *slog.Logger
+	// From is what Dump said of another world: this one begins as that was.
+	From map[string]json.RawMessage
+	Log  *slog.Logger
 }
 
 // Part is one service's share of the world.
@@ -40,7 +42,8 @@ type Part struct {
 	// State points to a JSON-serialisable value holding everything that must survive a restart.
 	State any
 	// Advance brings the part to the moment now and reports whether that changed its state. It runs under the lock, often
-	// and with little to do; it must not assume that any particular moment is seen.
+	// and with little to do; it must not assume that any particular moment is seen. Once all parts are at a moment, it is not asked again at
+	// the same moment before something changes state: news of real machines come when time moves.
 	Advance func(now time.Time) (changed bool)
 	// Loaded, if set, runs after State was read from disk (to make nil maps, rebuild indexes, greet real machines).
 	Loaded func() error
@@ -57,6 +60,7 @@ type World struct {
 	speed     float64
 	step      time.Duration
 	overrides map[string]time.Duration
+	from      map[string]json.RawMessage
 
 	mu        sync.Mutex
 	parts     []Part
@@ -66,6 +70,7 @@ type World struct {
 	watchers  []func(TrailEvent)
 	now       time.Time // the moment of the running Do or Advance
 	advanced  time.Time // when all parts were brought to the present last
+	settled   bool      // nothing happened since then that could have parts change at that same moment
 }
 
 // New makes an empty world.
@@ -82,6 +87,7 @@ func New(o Options) (*World, error) {
 		speed:     o.Speed,
 		step:      o.Step,
 		overrides: o.Durations,
+		from:      o.From,
 		durations: map[string]time.Duration{},
 		ids:       newIDs(o.Seed),
 	}
@@ -118,11 +124,18 @@ func (w *World) Register(p Part) {
 	w.parts = append(w.parts, p)
 }
 
-// Load reads what an earlier process left in Dir, if anything, and starts the parts.
+// Load begins as From says, reads what an earlier process left in Dir, if anything, and starts the parts.
 func (w *World) Load() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.now = w.clock()
+	for _, p := range w.parts {
+		if raw, ok := w.from[p.Name]; ok && p.State != nil {
+			if err := json.Unmarshal(raw, p.State); err != nil {
+				return fmt.Errorf("beginning %s as another world: %w", p.Name, err)
+			}
+		}
+	}
 	if w.store != nil {
 		if err := w.store.load(w.parts); err != nil {
 			return err
@@ -145,9 +158,10 @@ func (w *World) Do(mutates bool, fn func() error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	changed := false
-	if w.now = w.clock(); mutates || w.step == 0 || w.now.Sub(w.advanced) >= w.step {
+	if w.now = w.clock(); w.behind(mutates) {
 		changed = w.advance()
 	}
+	w.settled = w.settled && !mutates
 	err := fn()
 	if changed || mutates {
 		if saveErr := w.save(); saveErr != nil {
@@ -155,6 +169,15 @@ func (w *World) Do(mutates bool, fn func() error) error {
 		}
 	}
 	return err
+}
+
+// behind says that what is read, or changed, must be brought to the present first. Where the clock stands still, as in tests, it mostly is
+// there already.
+func (w *World) behind(mutates bool) bool {
+	if w.settled && w.now.Equal(w.advanced) {
+		return false
+	}
+	return mutates || w.step == 0 || w.now.Sub(w.advanced) >= w.step
 }
 
 // Look runs fn under the lock without bringing anything to the present: for a glance at state that time does not change.
@@ -195,7 +218,7 @@ const maxPasses = 32
 
 func (w *World) advance() (changed bool) {
 	w.now = w.clock()
-	w.advanced = w.now
+	w.advanced, w.settled = w.now, false
 	for range maxPasses {
 		again := false
 		for _, p := range w.parts {
@@ -204,6 +227,7 @@ func (w *World) advance() (changed bool) {
 			}
 		}
 		if !again {
+			w.settled = true
 			return changed
 		}
 		changed = true

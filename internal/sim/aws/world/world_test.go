@@ -179,6 +179,30 @@ func TestAdvance(t *testing.T) {
 	}
 }
 
+// TestSettled: what was brought to a moment is not brought there again, unless something may have happened since.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	c, calm := newClock(), &counter{}
+	w := start(t, "", c, Part{Name: "calm", State: calm, Advance: func(time.Time) bool { calm.Ticks++; return false }})
+	ticks := func(mutates bool) int {
+		before := calm.Ticks
+		if err := w.Do(mutates, func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return calm.Ticks - before
+	}
+	for i, step := range []struct {
+		mutates bool
+		moved   time.Duration
+		want    int
+	}{{want: 1}, {want: 0}, {mutates: true, want: 0}, {want: 1}, {want: 0}, {moved: 1, want: 1}, {mutates: true, moved: 1, want: 1}, {mutates: true, want: 1}} {
+		c.at = c.at.Add(step.moved)
+		if got := ticks(step.mutates); got != step.want {
+			t.Errorf("step %d: advanced %d times, want %d", i, got, step.want)
+		}
+	}
+}
+
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	part := Part{Name: "p", Durations: map[string]time.Duration{"given": time.Hour, "scaled": time.Hour, "short": time.Minute}}
@@ -308,5 +332,17 @@ func TestDump(t *testing.T) {
 	var back counter
 	if err := json.Unmarshal(dump["one"], &back); err != nil || back.N != 3 {
 		t.Errorf("%s, %v", dump["one"], err)
+	}
+	other := &counter{}
+	twin, err := New(Options{Clock: newClock().now, From: dump, Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	twin.Register(Part{Name: "one", State: other})
+	if err := twin.Load(); err != nil || other.N != 3 {
+		t.Errorf("N of a world that begins as another is %d, %v", other.N, err)
+	}
+	if a, b := w.UUID(), twin.UUID(); a != b {
+		t.Errorf("the ids go on as %s and %s", a, b)
 	}
 }

@@ -67,17 +67,7 @@ func (m machines) Machine(name string) (eks.Machine, bool) {
 }
 
 func (m machines) Running(cluster string) int {
-	found, err := m.ec2.DescribeInstances(quick(), asEKS(), &ec2.DescribeInstancesInput{Query: ec2.Query{Filters: []ec2.Filter{
-		{Name: "tag-key", Values: []string{"kubernetes.io/cluster/" + cluster}}, {Name: "instance-state-name", Values: []string{"running"}},
-	}}})
-	if err != nil {
-		return 0
-	}
-	n := 0
-	for _, r := range found.Reservations {
-		n += len(r.Instances)
-	}
-	return n
+	return m.ec2.Running("kubernetes.io/cluster/" + cluster)
 }
 
 // zones are EC2's.
