@@ -48,6 +48,9 @@ const (
 	byScaling      = "autoscaling:UpdateAutoScalingGroup"
 	byScalingTags  = "autoscaling:CreateOrUpdateTags"
 	byProcesses    = "autoscaling:SuspendProcesses"
+	byMetrics      = "autoscaling:EnableMetricsCollection"
+	byTargetGroups = "autoscaling:AttachLoadBalancerTargetGroups"
+	byBalancers    = "autoscaling:AttachLoadBalancers"
 )
 
 // field is one row of the table of nodegroup fields. A field of the file that has no row is replaced, and its live value
@@ -81,8 +84,13 @@ func fields() []field {
 		{name: "updateConfig", managed: mutable, by: byGroupConfig, self: unmanaged},
 		{name: "releaseVersion", managed: mutable, by: byGroupVersion},
 		{name: "nodeRepairConfig", managed: mutable, by: byGroupConfig},
-		{name: "propagateASGTags", managed: mutable, by: byScalingTags, seen: scaling, note: "of managed nodegroups, tags of others are left alone, and so are all when it is switched off"},
+		{name: "propagateASGTags", managed: mutable, self: mutable, by: byScalingTags, selfBy: byScalingTags, seen: scaling, note: "tags of others are left alone, and so are all when it is switched off"},
 		{name: "asgSuspendProcesses", managed: mutable, self: mutable, by: byProcesses, selfBy: byProcesses, seen: scaling, note: "without it, what is suspended is left alone"},
+		{name: "maxInstanceLifetime", self: mutable, selfBy: byScaling, note: "Auto Scaling replaces nodes that are older, without draining them; without it, it is left alone"},
+		{name: distribution, self: mutable, selfBy: byScaling, note: "Auto Scaling may replace nodes to match it, without draining them"},
+		{name: "asgMetricsCollection", self: mutable, selfBy: byMetrics, note: "without it, what is collected is left alone"},
+		{name: "targetGroupARNs", self: mutable, selfBy: byTargetGroups, note: "without it, what is attached is left alone"},
+		{name: "classicLoadBalancerNames", self: mutable, selfBy: byBalancers, note: "without it, what is attached is left alone"},
 		{name: selectorField, seen: "eks:DescribeNodegroup, " + scaling + ", ec2:DescribeInstanceTypes", note: "types are chosen when the nodegroup is made; another selector that those fit, too, changes nothing"},
 		{name: "outpostARN", managed: refused, self: refused},
 		{name: "instanceType", live: liveInstanceType, seen: "eks:DescribeNodegroup, " + launch},
@@ -103,10 +111,10 @@ func fields() []field {
 }
 
 // recordedFields are replaced, and only the nodegroup's stack tells what they were.
-const recordedFields = `additionalVolumes ami asgMetricsCollection availabilityZones bottlerocket capacityReservation classicLoadBalancerNames
-	clusterDNS containerRuntime cpuCredits disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions
-	instanceName instancePrefix instancesDistribution kubeletExtraConfig launchTemplate localZones maxInstanceLifetime maxPodsPerNode
-	overrideBootstrapCommand placement preBootstrapCommands privateNetworking securityGroups ssh subnets targetGroupARNs volumeKmsKeyID volumeName`
+const recordedFields = `additionalVolumes ami availabilityZones bottlerocket capacityReservation clusterDNS containerRuntime cpuCredits
+	disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions instanceName instancePrefix
+	kubeletExtraConfig launchTemplate localZones maxPodsPerNode overrideBootstrapCommand placement preBootstrapCommands privateNetworking
+	securityGroups ssh subnets volumeKmsKeyID volumeName`
 
 // changedBy names the fields of nodegroups that a call changes.
 func changedBy(call string) []string {

@@ -247,6 +247,7 @@ func groupIn(w *world, cfg *Config, g nodegroup, name string, size int32) *group
 			out.Nodegroup.Taints = append(out.Nodegroup.Taints, ekstypes.Taint{Key: aws.String(taint.Key), Value: aws.String(taint.Value), Effect: ekstypes.TaintEffectNoSchedule})
 		}
 	} else {
+		setScaling(scaling, g.self)
 		out.Launch = &ec2types.ResponseLaunchTemplateData{InstanceType: ec2types.InstanceType(kindOf)}
 	}
 	w.Groups[name] = out

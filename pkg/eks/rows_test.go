@@ -116,6 +116,11 @@ func furnitureRows() map[string][2]string {
 		"nodeGroups[].desiredCapacity":            {"desiredCapacity: 2*self", "desiredCapacity: 3"},
 		"nodeGroups[].tags":                       {"*self", ", tags: {cost: low}"},
 		"nodeGroups[].asgSuspendProcesses":        {"*self", ", asgSuspendProcesses: [AZRebalance]"},
+		"nodeGroups[].propagateASGTags":           {"*self", ", propagateASGTags: true"},
+		"nodeGroups[].maxInstanceLifetime":        {"*self", ", maxInstanceLifetime: 604800"},
+		"nodeGroups[].asgMetricsCollection":       {"*self", ", asgMetricsCollection: [{granularity: 1Minute}]"},
+		"nodeGroups[].targetGroupARNs":            {"*self", `, targetGroupARNs: ["arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/a/1"]`},
+		"nodeGroups[].classicLoadBalancerNames":   {"*self", ", classicLoadBalancerNames: [old]"},
 	}
 }
 
@@ -148,7 +153,7 @@ func TestRows(t *testing.T) {
 		}, []string{"identityProviders[].type"}}, // which has one value
 		"furniture": {furnished, furnitureRows(), map[string]string{
 			"addons[].": KindAddon, "managedNodeGroups[].": KindNodegroup, "nodeGroups[].": KindNodegroup,
-		}, []string{"managedNodeGroups[].launchTemplate.version" /* TestObserve */, "addons[].podIdentityAssociations[]" /* TestRightsOfPods */}},
+		}, []string{"managedNodeGroups[].launchTemplate.version" /* TestLaunchTemplateVersions */, "nodeGroups[].instancesDistribution" /* TestAutoScalingInPlace */, "addons[].podIdentityAssociations[]" /* TestRightsOfPods */}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
