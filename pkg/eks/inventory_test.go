@@ -46,6 +46,9 @@ func inventory(t *testing.T) []entry {
 	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries(), mappingEntries(), capabilityEntries())
 }
 
+// recordedByStack is where the file of a nodegroup is found that AWS does not tell.
+const recordedByStack = "what its stack recorded"
+
 // groupEntries are the rows of the nodegroups of one kind.
 func groupEntries(schema []string, managed bool) []entry {
 	list, live := "nodeGroups[]", "autoscaling:DescribeAutoScalingGroups"
@@ -61,15 +64,12 @@ func groupEntries(schema []string, managed bool) []entry {
 		e := entry{path: path, class: f.class(managed), note: f.note}
 		switch e.class {
 		case mutable:
-			e.seen, e.by = cmp.Or(f.seen, live), f.by
+			e.seen, e.by = cmp.Or(f.seenIn(managed), live), f.by
 			if !managed {
 				e.by = f.selfBy
 			}
 		case replaced:
-			e.seen = "what its stack recorded"
-			if f.live != nil || f.name == selectorField {
-				e.seen = f.seen
-			}
+			e.seen = cmp.Or(f.seenIn(managed), recordedByStack)
 		default:
 		}
 		out = append(out, e)
