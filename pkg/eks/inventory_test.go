@@ -77,6 +77,9 @@ func groupEntries(schema []string, managed bool) []entry {
 	if managed {
 		out = append(out, entry{list + ".launchTemplate.version", mutable, live, byGroupVersion, ""})
 	}
+	if !managed {
+		out = append(out, entry{list + "." + distribution + "." + instanceTypes, replaced, live, "", "their order is changed in place"})
+	}
 	return append(out,
 		entry{path: list + ".ssh.publicKey", class: refused, note: "import the key and name it: publicKeyName"},
 		entry{path: list + ".ssh.publicKeyPath", class: refused, note: "import the key and name it: publicKeyName"},
@@ -460,7 +463,7 @@ chose them, or the other way round, changes nothing.
 	out.WriteString(`| changed by | means |
 |---|---|
 | a call | changed in place; what somebody else changes is taken back |
-| *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved |
+| *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved. Where AWS could change it in place, the note says why that is not done |
 | *nothing* | it cannot change: a difference is an error, before anything is done |
 | *(creation)* | used when the thing is made; a later change is not noticed |
 | *(creation, noted)* | used when the thing is made; every plan notes that later changes are not managed |
@@ -486,7 +489,7 @@ chose them, or the other way round, changes nothing.
 		fmt.Fprintf(&out, "\n## %s\n\n| field | observed from | changed by | note |\n|---|---|---|---|\n", heading)
 		slices.SortFunc(parts[part], func(a, b entry) int { return strings.Compare(a.path, b.path) })
 		for _, e := range parts[part] {
-			fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", e.path, e.seen, e.becomes(), e.note)
+			fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", e.path, e.seen, e.becomes(), e.remarks())
 		}
 	}
 	return out.String()

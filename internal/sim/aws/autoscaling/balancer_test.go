@@ -113,7 +113,9 @@ func TestEnableMetricsCollectionWithoutNames(t *testing.T) {
 	refused(f, "ValidationError", "Nonsense", f.EnableMetricsCollection, enable)
 	enable.Metrics = nil
 	call(f, f.EnableMetricsCollection, enable)
-	if got := f.show().EnabledMetrics; len(got) != 20 || !slices.ContainsFunc(got, func(m types.EnabledMetric) bool { return *m.Metric == "WarmPoolTotalCapacity" && *m.Granularity == "1Minute" }) {
+	if got := f.show().EnabledMetrics; len(got) != 20 || !slices.ContainsFunc(got, func(m types.EnabledMetric) bool {
+		return *m.Metric == "WarmPoolTotalCapacity" && *m.Granularity == "1Minute"
+	}) {
 		t.Errorf("the metrics are %v", got)
 	}
 	call(f, f.DisableMetricsCollection, &autoscaling.DisableMetricsCollectionInput{AutoScalingGroupName: new(groupName), Metrics: []string{"GroupMinSize"}})
