@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
@@ -43,7 +42,7 @@ func (c *Cloud) stepGroup(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 	if want.managed != nil {
 		return c.changeManaged(ctx, cfg, want, line, ch.Ref)
 	}
-	return c.changeSelf(ctx, line)
+	return c.changeSelf(ctx, want, line)
 }
 
 // makeGroup orders the stack of a nodegroup; what stands in its way from a failed attempt goes first.
@@ -159,7 +158,7 @@ func (c *Cloud) changeManaged(ctx context.Context, cfg *Config, want nodegroup, 
 		return c.tagScaling(ctx, g, gitops.TreeAt(diff.live, "propagateASGTags"), gitops.TreeAt(diff.next, "propagateASGTags"), false)
 	case diff.differs(changedBy(byGroupConfig)...):
 		return c.configureGroup(ctx, cfg, want, line, r)
-	case diff.differs("version", "releaseVersion", "launchTemplateVersion"):
+	case diff.differs("version", "releaseVersion", "launchTemplate"):
 		return c.rollGroup(ctx, cfg, want, line, r)
 	case len(suspend) > 0:
 		return c.suspend(ctx, g, suspend)
@@ -194,16 +193,18 @@ func (c *Cloud) configureGroup(ctx context.Context, cfg *Config, want nodegroup,
 	return err
 }
 
-// rollGroup gives the nodes of a managed group another version.
+// rollGroup gives the nodes of a managed group another version. A release that git pins goes with another version of the launch template:
+// without one, EKS takes the latest.
 func (c *Cloud) rollGroup(ctx context.Context, cfg *Config, want nodegroup, line lineup, r gitops.Ref) error {
 	diff := line.diff
 	in := &eks.UpdateNodegroupVersionInput{ClusterName: &cfg.Name, NodegroupName: &line.target.Name}
-	switch {
-	case diff.differs("version"):
+	if diff.differs("version") {
 		in.Version = aws.String(gitops.StringAt(diff.next, "version"))
-	case diff.differs("releaseVersion"):
-		in.ReleaseVersion = aws.String(gitops.StringAt(diff.next, "releaseVersion"))
-	default:
+	}
+	if release := gitops.StringAt(diff.next, "releaseVersion"); release != "" && in.Version == nil {
+		in.ReleaseVersion = &release
+	}
+	if diff.differs("launchTemplate") {
 		in.LaunchTemplate = &ekstypes.LaunchTemplateSpecification{Id: &want.managed.LaunchTemplate.ID, Version: want.managed.LaunchTemplate.Version}
 	}
 	out, err := c.aws.eks.UpdateNodegroupVersion(ctx, in)
@@ -214,7 +215,7 @@ func (c *Cloud) rollGroup(ctx context.Context, cfg *Config, want nodegroup, line
 }
 
 // changeSelf changes a self-managed group through Auto Scaling: what keeps it from its size goes first, and comes last.
-func (c *Cloud) changeSelf(ctx context.Context, line lineup) error {
+func (c *Cloud) changeSelf(ctx context.Context, want nodegroup, line lineup) error {
 	g, diff := line.target, line.diff
 	if g.Scaling == nil {
 		return gitops.Errorf(gitops.HealthFailed, "its Auto Scaling group is gone")
@@ -224,13 +225,15 @@ func (c *Cloud) changeSelf(ctx context.Context, line lineup) error {
 	case len(resume) > 0:
 		return c.resume(ctx, g, resume)
 	case diff.differs(changedBy(byScaling)...):
-		s := diff.scale(g)
-		_, err := c.aws.asg.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{
-			AutoScalingGroupName: g.Scaling.AutoScalingGroupName, MinSize: size(s.min), MaxSize: size(s.max), DesiredCapacity: size(s.desired),
-		})
-		return err
+		return c.updateScaling(ctx, want, line)
+	case diff.differs("asgMetricsCollection"):
+		return c.collect(ctx, want, g)
+	case diff.differs("targetGroupARNs", "classicLoadBalancerNames"):
+		return c.balance(ctx, g, diff)
 	case diff.differs("tags"):
 		return c.tagScaling(ctx, g, gitops.TreeAt(diff.live, "tags"), gitops.TreeAt(diff.next, "tags"), true)
+	case diff.differs("propagateASGTags"):
+		return c.tagScaling(ctx, g, gitops.TreeAt(diff.live, "propagateASGTags"), gitops.TreeAt(diff.next, "propagateASGTags"), true)
 	case len(suspend) > 0:
 		return c.suspend(ctx, g, suspend)
 	}

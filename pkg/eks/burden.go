@@ -76,7 +76,7 @@ func typicalMinutes(kind string, o gitops.Observation) int {
 
 // rolls says that the nodes of the live group that matches the file are replaced one batch after the other.
 func (l lineup) rolls() bool {
-	return l.target != nil && l.target.Managed && len(l.staying()) == 0 && l.diff.differs("version", "releaseVersion", "launchTemplateVersion")
+	return l.target != nil && l.target.Managed && len(l.staying()) == 0 && l.diff.differs("version", "releaseVersion", "launchTemplate")
 }
 
 // moved are the live groups whose nodes go, be it together or in batches.

@@ -150,10 +150,21 @@ func (c *comparison) compareFixed(want nodegroup, g *group) {
 		c.compareDropped(want, g, fixed)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.live)) {
-		if fixed(name) && !equal(c.live[name], c.next[name]) {
+		if fixed(name) && !equal(fixedPart(name, c.live[name]), fixedPart(name, c.next[name])) {
 			c.replace = append(c.replace, name+" is immutable on "+kind+c.misfit(name))
 		}
 	}
+}
+
+// fixedPart is what cannot change of a fixed field: another version of the same launch template is rolled out in place.
+func fixedPart(name string, v any) any {
+	template, ok := v.(gitops.Tree)
+	if !ok || name != "launchTemplate" {
+		return v
+	}
+	out := maps.Clone(template)
+	delete(out, "version")
+	return out
 }
 
 // compareDropped adds what was in the file when the group was made and is not any more: that is a change, unless it said
@@ -214,6 +225,7 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 	c.compareScaling(out, want, g)
 	if want.managed == nil {
 		compareSelf(out, g)
+		out.compareSettings(want, g)
 		return
 	}
 	n := g.Nodegroup
@@ -247,14 +259,7 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 		}
 	}
 	if wanted := gitops.TreeAt(out.next, "launchTemplate"); wanted != nil && n.LaunchTemplate != nil {
-		live := pick(gitops.Tree{"id": aws.ToString(n.LaunchTemplate.Id), "version": aws.ToString(n.LaunchTemplate.Version)}, wanted)
-		out.live["launchTemplate"] = live
-		if live["id"] == wanted["id"] && !equal(live, wanted) {
-			// Another version of the same template is rolled out in place; compareFixed must not see it.
-			out.live["launchTemplate"] = gitops.Tree{"id": live["id"]}
-			out.next["launchTemplate"] = gitops.Tree{"id": live["id"]}
-			out.live["launchTemplateVersion"], out.next["launchTemplateVersion"] = live["version"], wanted["version"]
-		}
+		out.live["launchTemplate"] = pick(gitops.Tree{"id": aws.ToString(n.LaunchTemplate.Id), "version": aws.ToString(n.LaunchTemplate.Version)}, wanted)
 	}
 }
 

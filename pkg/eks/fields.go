@@ -48,7 +48,13 @@ const (
 	byScaling      = "autoscaling:UpdateAutoScalingGroup"
 	byScalingTags  = "autoscaling:CreateOrUpdateTags"
 	byProcesses    = "autoscaling:SuspendProcesses"
+	byMetrics      = "autoscaling:EnableMetricsCollection"
+	byTargetGroups = "autoscaling:AttachLoadBalancerTargetGroups"
+	byBalancers    = "autoscaling:AttachLoadBalancers"
 )
+
+// byLaunchTemplate is the call that reads launch templates.
+const byLaunchTemplate = "ec2:DescribeLaunchTemplateVersions"
 
 // field is one row of the table of nodegroup fields. A field of the file that has no row is replaced, and its live value
 // is what the nodegroup's stack recorded.
@@ -59,8 +65,9 @@ type field struct {
 	by, selfBy string
 	// live reads the value from AWS; false means that AWS does not tell it.
 	live func(*group) (any, bool)
-	// seen says where it is read, where that is not the call that describes the nodegroup.
-	seen string
+	// seen and selfSeen say where it is read, of a managed nodegroup and of a self-managed one, where that is not the call that describes
+	// the one or the other; of fields that are replaced, nothing but what the stack recorded tells it where neither is said.
+	seen, selfSeen string
 	// launch says that live reads the launch template.
 	launch bool
 	note   string
@@ -69,7 +76,7 @@ type field struct {
 // fields is the table. Sources of the classes: EKS API reference (UpdateNodegroupConfig, UpdateNodegroupVersion) for
 // managed nodegroups; for self-managed ones the Auto Scaling API, all else being baked into the launch template.
 func fields() []field {
-	const launch, scaling = "ec2:DescribeLaunchTemplateVersions", "autoscaling:DescribeAutoScalingGroups"
+	const group, launch, scaling, types = "eks:DescribeNodegroup", byLaunchTemplate, "autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstanceTypes"
 	out := []field{
 		{name: "name", managed: naming, self: naming},
 		{name: "minSize", managed: mutable, self: mutable, by: byGroupConfig, selfBy: byScaling},
@@ -81,20 +88,26 @@ func fields() []field {
 		{name: "updateConfig", managed: mutable, by: byGroupConfig, self: unmanaged},
 		{name: "releaseVersion", managed: mutable, by: byGroupVersion},
 		{name: "nodeRepairConfig", managed: mutable, by: byGroupConfig},
-		{name: "propagateASGTags", managed: mutable, by: byScalingTags, seen: scaling, note: "of managed nodegroups, tags of others are left alone, and so are all when it is switched off"},
-		{name: "asgSuspendProcesses", managed: mutable, self: mutable, by: byProcesses, selfBy: byProcesses, seen: scaling, note: "without it, what is suspended is left alone"},
-		{name: selectorField, seen: "eks:DescribeNodegroup, " + scaling + ", ec2:DescribeInstanceTypes", note: "types are chosen when the nodegroup is made; another selector that those fit, too, changes nothing"},
+		{name: "propagateASGTags", managed: mutable, self: mutable, by: byScalingTags, selfBy: byScalingTags, seen: scaling, selfSeen: scaling, note: "tags of others are left alone, and so are all when it is switched off"},
+		{name: "asgSuspendProcesses", managed: mutable, self: mutable, by: byProcesses, selfBy: byProcesses, seen: scaling, selfSeen: scaling, note: "without it, what is suspended is left alone"},
+		{name: "maxInstanceLifetime", self: mutable, selfBy: byScaling, note: "Auto Scaling replaces nodes that are older, without draining them; without it, it is left alone"},
+		{name: distribution, self: mutable, selfBy: byScaling, note: "Auto Scaling may replace nodes to match it, without draining them"},
+		{name: "asgMetricsCollection", self: mutable, selfBy: byMetrics, note: "without it, what is collected is left alone"},
+		{name: "targetGroupARNs", self: mutable, selfBy: byTargetGroups, note: "without it, what is attached is left alone"},
+		{name: "classicLoadBalancerNames", self: mutable, selfBy: byBalancers, note: "without it, what is attached is left alone"},
+		{name: selectorField, seen: group + ", " + types, selfSeen: scaling + ", " + launch + ", " + types, note: "types are chosen when the nodegroup is made; another selector that those fit, too, changes nothing"},
 		{name: "outpostARN", managed: refused, self: refused},
-		{name: "instanceType", live: liveInstanceType, seen: "eks:DescribeNodegroup, " + launch},
-		{name: "instanceTypes", live: liveInstanceTypes, seen: "eks:DescribeNodegroup"},
-		{name: "amiFamily", live: liveFamily, seen: "eks:DescribeNodegroup", note: "Windows is refused"},
-		{name: "spot", live: liveSpot, seen: "eks:DescribeNodegroup"},
-		{name: "volumeSize", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.VolumeSize }), seen: launch, launch: true},
-		{name: "volumeType", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return string(d.VolumeType) }), seen: launch, launch: true},
-		{name: "volumeIOPS", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Iops }), seen: launch, launch: true},
-		{name: "volumeThroughput", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Throughput }), seen: launch, launch: true},
-		{name: "volumeEncrypted", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Encrypted }), seen: launch, launch: true},
-		{name: "ebsOptimized", live: liveEBSOptimized, seen: launch, launch: true},
+		{name: "instanceType", live: liveInstanceType, seen: group, selfSeen: launch},
+		{name: "launchTemplate", seen: group},
+		{name: "instanceTypes", live: liveInstanceTypes, seen: group},
+		{name: "amiFamily", live: liveFamily, seen: group, note: "Windows is refused"},
+		{name: "spot", live: liveSpot, seen: group},
+		{name: "volumeSize", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.VolumeSize }), seen: launch, selfSeen: launch, launch: true},
+		{name: "volumeType", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return string(d.VolumeType) }), seen: launch, selfSeen: launch, launch: true},
+		{name: "volumeIOPS", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Iops }), seen: launch, selfSeen: launch, launch: true},
+		{name: "volumeThroughput", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Throughput }), seen: launch, selfSeen: launch, launch: true},
+		{name: "volumeEncrypted", live: volume(func(d *ec2types.LaunchTemplateEbsBlockDevice) any { return d.Encrypted }), seen: launch, selfSeen: launch, launch: true},
+		{name: "ebsOptimized", live: liveEBSOptimized, seen: launch, selfSeen: launch, launch: true},
 	}
 	for name := range strings.FieldsSeq(recordedFields) {
 		out = append(out, field{name: name})
@@ -103,10 +116,18 @@ func fields() []field {
 }
 
 // recordedFields are replaced, and only the nodegroup's stack tells what they were.
-const recordedFields = `additionalVolumes ami asgMetricsCollection availabilityZones bottlerocket capacityReservation classicLoadBalancerNames
-	clusterDNS containerRuntime cpuCredits disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions
-	instanceName instancePrefix instancesDistribution kubeletExtraConfig launchTemplate localZones maxInstanceLifetime maxPodsPerNode
-	overrideBootstrapCommand placement preBootstrapCommands privateNetworking securityGroups ssh subnets targetGroupARNs volumeKmsKeyID volumeName`
+const recordedFields = `additionalVolumes ami availabilityZones bottlerocket capacityReservation clusterDNS containerRuntime cpuCredits
+	disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions instanceName instancePrefix
+	kubeletExtraConfig localZones maxPodsPerNode overrideBootstrapCommand placement preBootstrapCommands privateNetworking
+	securityGroups ssh subnets volumeKmsKeyID volumeName`
+
+// seenIn says where a field is read, where that is not the call that describes the nodegroup.
+func (f field) seenIn(managed bool) string {
+	if managed {
+		return f.seen
+	}
+	return f.selfSeen
+}
 
 // changedBy names the fields of nodegroups that a call changes.
 func changedBy(call string) []string {

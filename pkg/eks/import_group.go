@@ -132,6 +132,7 @@ func (d *draft) tellSelf(item gitops.Tree, g *group) {
 			tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 		}
 		d.tellTags(item, g, tags)
+		tellSettings(item, g)
 	}
 	made := gitops.StringAt(g.Recorded, "version")
 	version := aws.ToString(d.w.Cluster.Version)

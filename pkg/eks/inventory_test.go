@@ -46,6 +46,9 @@ func inventory(t *testing.T) []entry {
 	return slices.Concat(out, groupEntries(leaves(t), true), groupEntries(leaves(t), false), addonEntries(), accountEntries(), associationEntries(), accessEntries(), mappingEntries(), capabilityEntries())
 }
 
+// recordedByStack is where the file of a nodegroup is found that AWS does not tell.
+const recordedByStack = "what its stack recorded"
+
 // groupEntries are the rows of the nodegroups of one kind.
 func groupEntries(schema []string, managed bool) []entry {
 	list, live := "nodeGroups[]", "autoscaling:DescribeAutoScalingGroups"
@@ -61,21 +64,21 @@ func groupEntries(schema []string, managed bool) []entry {
 		e := entry{path: path, class: f.class(managed), note: f.note}
 		switch e.class {
 		case mutable:
-			e.seen, e.by = cmp.Or(f.seen, live), f.by
+			e.seen, e.by = cmp.Or(f.seenIn(managed), live), f.by
 			if !managed {
 				e.by = f.selfBy
 			}
 		case replaced:
-			e.seen = "what its stack recorded"
-			if f.live != nil || f.name == selectorField {
-				e.seen = f.seen
-			}
+			e.seen = cmp.Or(f.seenIn(managed), recordedByStack)
 		default:
 		}
 		out = append(out, e)
 	}
 	if managed {
 		out = append(out, entry{list + ".launchTemplate.version", mutable, live, byGroupVersion, ""})
+	}
+	if !managed {
+		out = append(out, entry{list + "." + distribution + "." + instanceTypes, replaced, live, "", "their order is changed in place"})
 	}
 	return append(out,
 		entry{path: list + ".ssh.publicKey", class: refused, note: "import the key and name it: publicKeyName"},
@@ -460,7 +463,7 @@ chose them, or the other way round, changes nothing.
 	out.WriteString(`| changed by | means |
 |---|---|
 | a call | changed in place; what somebody else changes is taken back |
-| *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved |
+| *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved. Where AWS could change it in place, the note says why that is not done |
 | *nothing* | it cannot change: a difference is an error, before anything is done |
 | *(creation)* | used when the thing is made; a later change is not noticed |
 | *(creation, noted)* | used when the thing is made; every plan notes that later changes are not managed |
@@ -486,7 +489,7 @@ chose them, or the other way round, changes nothing.
 		fmt.Fprintf(&out, "\n## %s\n\n| field | observed from | changed by | note |\n|---|---|---|---|\n", heading)
 		slices.SortFunc(parts[part], func(a, b entry) int { return strings.Compare(a.path, b.path) })
 		for _, e := range parts[part] {
-			fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", e.path, e.seen, e.becomes(), e.note)
+			fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", e.path, e.seen, e.becomes(), e.remarks())
 		}
 	}
 	return out.String()

@@ -104,6 +104,9 @@ func (c *Config) fixedOf(want nodegroup) gitops.Tree {
 			out[name] = v
 		}
 	}
+	if types := gitops.ListAt(want.written, distribution, instanceTypes); want.self != nil && len(types) > 0 {
+		out[distribution] = types
+	}
 	return out
 }
 
@@ -161,6 +164,8 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 	out := line.diff.observation(next, &health)
 	if line.rolls() {
 		out.Effect, out.Minutes = w.batches(want, line.target)
+	} else {
+		out.Effect = line.diff.recycles()
 	}
 	return out
 }

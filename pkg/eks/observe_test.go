@@ -243,10 +243,14 @@ func groupIn(w *world, cfg *Config, g nodegroup, name string, size int32) *group
 		if out.Nodegroup.InstanceTypes == nil || out.Nodegroup.InstanceTypes[0] == "" {
 			out.Nodegroup.InstanceTypes = []string{kindOf}
 		}
+		if template := g.managed.LaunchTemplate; template != nil {
+			out.Nodegroup.LaunchTemplate = &ekstypes.LaunchTemplateSpecification{Id: &template.ID, Version: template.Version}
+		}
 		for _, taint := range g.managed.Taints {
 			out.Nodegroup.Taints = append(out.Nodegroup.Taints, ekstypes.Taint{Key: aws.String(taint.Key), Value: aws.String(taint.Value), Effect: ekstypes.TaintEffectNoSchedule})
 		}
 	} else {
+		setScaling(scaling, g.self)
 		out.Launch = &ec2types.ResponseLaunchTemplateData{InstanceType: ec2types.InstanceType(kindOf)}
 	}
 	w.Groups[name] = out
@@ -308,7 +312,8 @@ func situations() map[string]func(*Config, *world) {
 			w.Groups["system"].Stack = nil
 			delete(w.Stacks, "eksctl-dev-nodegroup-system")
 		},
-		"immutable": func(*Config, *world) {},
+		"immutable":       func(*Config, *world) {},
+		"launch-template": func(*Config, *world) {},
 		"cluster-coming": func(cfg *Config, w *world) {
 			stack := w.Stacks[clusterStack(cfg.Name)]
 			stack.StackStatus = cfntypes.StackStatusCreateInProgress

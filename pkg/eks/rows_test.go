@@ -83,6 +83,7 @@ addons:
 - {name: aws-ebs-csi-driver, version: v1.50.1-eksbuild.1*addon}
 managedNodeGroups:
 - {name: system, instanceType: m5.large, minSize: 1, maxSize: 3, desiredCapacity: 2*managed}
+- {name: own, minSize: 1, maxSize: 3, launchTemplate: {id: lt-1, version: "1"*template}}
 nodeGroups:
 - {name: batch, instanceType: m5.large, minSize: 1, maxSize: 3, desiredCapacity: 2*self}
 `
@@ -100,6 +101,8 @@ func furnitureRows() map[string][2]string {
 		"addons[].permissionsBoundary":   {"*addon", `, wellKnownPolicies: {ebsCSIController: true}, permissionsBoundary: "arn:aws:iam::111122223333:policy/most"`},
 		"addons[].namespaceConfig":       {"*addon", ", namespaceConfig: {namespace: storage}"},
 
+		"managedNodeGroups[].launchTemplate.version": {`"1"*template`, `"2"`},
+
 		"managedNodeGroups[].minSize":             {"minSize: 1, maxSize: 3, desiredCapacity: 2*managed", "minSize: 2, maxSize: 3, desiredCapacity: 2"},
 		"managedNodeGroups[].maxSize":             {"maxSize: 3, desiredCapacity: 2*managed", "maxSize: 4, desiredCapacity: 2"},
 		"managedNodeGroups[].desiredCapacity":     {"desiredCapacity: 2*managed", "desiredCapacity: 3"},
@@ -116,6 +119,11 @@ func furnitureRows() map[string][2]string {
 		"nodeGroups[].desiredCapacity":            {"desiredCapacity: 2*self", "desiredCapacity: 3"},
 		"nodeGroups[].tags":                       {"*self", ", tags: {cost: low}"},
 		"nodeGroups[].asgSuspendProcesses":        {"*self", ", asgSuspendProcesses: [AZRebalance]"},
+		"nodeGroups[].propagateASGTags":           {"*self", ", propagateASGTags: true"},
+		"nodeGroups[].maxInstanceLifetime":        {"*self", ", maxInstanceLifetime: 604800"},
+		"nodeGroups[].asgMetricsCollection":       {"*self", ", asgMetricsCollection: [{granularity: 1Minute}]"},
+		"nodeGroups[].targetGroupARNs":            {"*self", `, targetGroupARNs: ["arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/a/1"]`},
+		"nodeGroups[].classicLoadBalancerNames":   {"*self", ", classicLoadBalancerNames: [old]"},
 	}
 }
 
@@ -124,7 +132,7 @@ func written(file string, edit [2]string) string {
 	if edit[0] != "" {
 		file = strings.Replace(file, edit[0], edit[1], 1)
 	}
-	for star := range strings.FieldsSeq("*meta *account *pod *given *entry *profile *login *addon *managed *self") {
+	for star := range strings.FieldsSeq("*meta *account *pod *given *entry *profile *login *addon *managed *template *self") {
 		file = strings.Replace(file, star, "", 1)
 	}
 	return file
@@ -148,7 +156,7 @@ func TestRows(t *testing.T) {
 		}, []string{"identityProviders[].type"}}, // which has one value
 		"furniture": {furnished, furnitureRows(), map[string]string{
 			"addons[].": KindAddon, "managedNodeGroups[].": KindNodegroup, "nodeGroups[].": KindNodegroup,
-		}, []string{"managedNodeGroups[].launchTemplate.version" /* TestObserve */, "addons[].podIdentityAssociations[]" /* TestRightsOfPods */}},
+		}, []string{"nodeGroups[].instancesDistribution" /* TestAutoScalingInPlace */, "addons[].podIdentityAssociations[]" /* TestRightsOfPods */}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

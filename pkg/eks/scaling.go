@@ -24,11 +24,8 @@ func (c *Config) compareScaling(out *comparison, want nodegroup, g *group) {
 	} else {
 		keep(out, "asgSuspendProcesses")
 	}
-	if want.managed == nil {
-		return // the tags of a self-managed group are made with its stack
-	}
 	keep(out, "propagateASGTags")
-	if api.IsEnabled(want.managed.PropagateASGTags) && g.Scaling != nil {
+	if api.IsEnabled(want.base().PropagateASGTags) && g.Scaling != nil {
 		next := c.propagated(want)
 		out.live["propagateASGTags"], out.next["propagateASGTags"] = propagatedTo(g, next), next
 	}
@@ -42,10 +39,13 @@ func suspended(a *astypes.AutoScalingGroup) []any {
 	return sortedStrings(names)
 }
 
-// propagated are the tags that propagateASGTags means: those of labels and taints, and the nodegroup's own.
+// propagated are the tags that propagateASGTags means: those of labels and taints, and of a managed nodegroup its own, which a self-managed
+// one has in any case.
 func (c *Config) propagated(want nodegroup) gitops.Tree {
-	out := autoscalerTags(want.managed)
-	maps.Copy(out, c.tagsFor(want.written))
+	out := autoscalerTags(want.pool())
+	if want.managed != nil {
+		maps.Copy(out, c.tagsFor(want.written))
+	}
 	return out
 }
 
@@ -85,22 +85,18 @@ func scalingTags(a *astypes.AutoScalingGroup) map[string]string {
 
 // processes are those that are to be suspended, and those to be resumed.
 func (c comparison) processes() (suspend, resume []string) {
-	live, next := texts(gitops.ListAt(c.live, "asgSuspendProcesses")), texts(gitops.ListAt(c.next, "asgSuspendProcesses"))
-	missing := func(of, in []string) []string {
-		return slices.DeleteFunc(slices.Clone(of), func(name string) bool { return slices.Contains(in, name) })
-	}
-	return missing(next, live), missing(live, next)
+	return c.lacks("asgSuspendProcesses")
 }
 
-// stalled says that processes are suspended which git wants to run: without them a group may never come to its size, so that
-// nothing waits for that.
+// stalled says that a group may never come to its size as it is, for processes that are suspended and that git wants to run, or for a size
+// or settings that git has others of: nothing waits for that.
 func (l lineup) stalled() bool {
 	g := l.target
 	if g == nil || g.Managed || g.Stack == nil || !stackDone(*g.Stack) {
 		return false
 	}
 	_, resume := l.diff.processes()
-	return len(resume) > 0
+	return len(resume) > 0 || l.diff.differs(changedBy(byScaling)...)
 }
 
 // suspend is never called without names, which would mean all processes.

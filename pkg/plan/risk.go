@@ -14,7 +14,8 @@ import (
 //	delete or replace of what holds data, capacity or other things    destructive
 //	any other delete or replace                                       disruptive
 //	update of a pod template, fewer replicas, a version of the        disruptive
-//	cluster, an addon or a nodegroup, fewer node pools of Auto Mode
+//	cluster, an addon or a nodegroup, what has Auto Scaling end
+//	nodes by itself, fewer node pools of Auto Mode
 //	switching Auto Mode off                                           destructive
 //	everything else                                                   none
 func risk(c Change, o gitops.Observation) Risk {
@@ -53,7 +54,8 @@ func precious(r gitops.Ref) bool {
 // disrupts reports whether an edit restarts or moves what runs.
 func disrupts(r gitops.Ref, e Edit) bool {
 	if r.Domain == gitops.EKS {
-		return slices.Contains([]string{"version", "metadata.version", "releaseVersion", "ami", "instanceType"}, e.Path) || fewer(e, "minSize", "maxSize", "desiredCapacity") || fewerPools(e)
+		return slices.Contains([]string{"version", "metadata.version", "releaseVersion", "launchTemplate.version", "ami", "instanceType", "maxInstanceLifetime"}, e.Path) ||
+			strings.HasPrefix(e.Path, "instancesDistribution") || fewer(e, "minSize", "maxSize", "desiredCapacity") || fewerPools(e)
 	}
 	if !workload(r) {
 		return false

@@ -109,6 +109,9 @@ func (s *Service) CreateAutoScalingGroup(ctx context.Context, c wire.Caller, in 
 	return &Nothing{}, nil
 }
 
+// dayInSeconds is the least that an instance may live at most, where that is limited (UpdateAutoScalingGroup in the API reference).
+const dayInSeconds = 86400
+
 // configure checks settings and takes them over, all or none.
 func (s *Service) configure(g *Group, in Settings) error {
 	next := *g
@@ -120,6 +123,9 @@ func (s *Service) configure(g *Group, in Settings) error {
 	}
 	if err := chooseSize(&next, in); err != nil {
 		return err
+	}
+	if n := in.MaxInstanceLifetime; n != nil && *n != 0 && *n < dayInSeconds {
+		return invalid("MaxInstanceLifetime must be 0 or at least %d seconds", dayInSeconds)
 	}
 	for _, field := range []struct{ to, from *int }{
 		{&next.Cooldown, in.DefaultCooldown}, {&next.HealthCheckGrace, in.HealthCheckGracePeriod}, {&next.MaxLifetime, in.MaxInstanceLifetime},

@@ -30,6 +30,7 @@ type Group struct {
 	CapacityRebalance   bool
 	LoadBalancers       []string
 	TargetGroups        []string
+	Balancing           map[string]Balancing // what was attached or detached since the group was made, by name
 	PlacementGroup      string
 	DefaultWarmup       *int
 	ServiceRole         string

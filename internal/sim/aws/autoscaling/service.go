@@ -30,6 +30,7 @@ func New(w *world.World, machines *ec2.Service) *Service {
 			"autoscaling.evaluate":  5 * time.Second,  // from a change to the first step
 			"autoscaling.retry":     time.Minute,      // after a launch that did not work
 			"autoscaling.stabilize": 60 * time.Minute, // how long CloudFormation waits for a group
+			"autoscaling.register":  30 * time.Second, // of instances with a load balancer, and out of it
 			"autoscaling.pause":     0,                // between batches of a rolling update, beside the policy's PauseTime
 		},
 	})
@@ -58,6 +59,12 @@ func (s *Service) API() *wire.Service {
 		"SetInstanceHealth":                   wire.Handle(s.SetInstanceHealth),
 		"SuspendProcesses":                    wire.Handle(s.SuspendProcesses),
 		"ResumeProcesses":                     wire.Handle(s.ResumeProcesses),
+		"AttachLoadBalancers":                 wire.Handle(s.AttachLoadBalancers),
+		"DetachLoadBalancers":                 wire.Handle(s.DetachLoadBalancers),
+		"DescribeLoadBalancers":               wire.Handle(s.DescribeLoadBalancers),
+		"AttachLoadBalancerTargetGroups":      wire.Handle(s.AttachLoadBalancerTargetGroups),
+		"DetachLoadBalancerTargetGroups":      wire.Handle(s.DetachLoadBalancerTargetGroups),
+		"DescribeLoadBalancerTargetGroups":    wire.Handle(s.DescribeLoadBalancerTargetGroups),
 		"EnableMetricsCollection":             wire.Handle(s.EnableMetricsCollection),
 		"DisableMetricsCollection":            wire.Handle(s.DisableMetricsCollection),
 		"CreateOrUpdateTags":                  wire.Handle(s.CreateOrUpdateTags),

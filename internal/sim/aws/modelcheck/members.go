@@ -3,6 +3,7 @@ package modelcheck
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -19,6 +20,21 @@ func Members(t testing.TB, service, shape string) []string {
 		t.Fatalf("the model of %s has no shape %s (%v)", service, shape, err)
 	}
 	return m.members(shape, "")
+}
+
+// Takes lists the members of a call's request ("eks:UpdateAddon") as Members does; nil where there are no models.
+func Takes(t testing.TB, call string) []string {
+	t.Helper()
+	d := load(t)
+	if d == nil {
+		return nil
+	}
+	service, name, _ := strings.Cut(call, ":")
+	m, err := d.find(service, "")
+	if err != nil || m == nil || m.Operations[name] == nil || m.Operations[name].Input == nil {
+		t.Fatalf("there is no request of %s (%v)", call, err)
+	}
+	return m.members(m.Operations[name].Input.Shape, "")
 }
 
 func (m *model) members(name, path string) []string {

@@ -26,7 +26,7 @@ func ResourceTypes(t testing.TB, types ...cloudformation.ResourceType) {
 	t.Helper()
 	dir, ok := folder()
 	if !ok {
-		t.Log("NOT RUN: checks against CloudFormation's schemas, since ../shared/aws-models is not beside the checkout")
+		missing(t)
 		return
 	}
 	for _, declared := range types {
@@ -52,7 +52,7 @@ func CreateOnly(t testing.TB, typeName string) []string {
 	t.Helper()
 	dir, ok := folder()
 	if !ok {
-		t.Log("NOT RUN: checks against CloudFormation's schemas, since ../shared/aws-models is not beside the checkout")
+		missing(t)
 		return nil
 	}
 	raw, err := os.ReadFile(filepath.Join(dir, "cloudformation-resources", strings.ToLower(strings.ReplaceAll(typeName, "::", "-"))+".json"))
