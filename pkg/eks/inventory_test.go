@@ -34,7 +34,7 @@ func inventory(t *testing.T) []entry {
 	var out []entry
 	for _, f := range clusterFields() {
 		seen := f.from
-		if f.seen != "" {
+		if f.seen != "" && !f.names {
 			seen = "eks:DescribeCluster " + f.seen
 		}
 		out = append(out, entry{strings.Join(f.path, "."), f.class(), seen, f.by, f.note})
