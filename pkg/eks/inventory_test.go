@@ -39,6 +39,9 @@ func inventory(t *testing.T) []entry {
 		}
 		out = append(out, entry{strings.Join(f.path, "."), f.class(), seen, f.by, f.note})
 	}
+	for _, f := range madeWithFields() {
+		out = append(out, entry{path: strings.Join(f.path, "."), class: noticed, seen: f.from, note: f.note})
+	}
 	for _, f := range uncomparedFields() {
 		out = append(out, entry{path: strings.Join(f.path, "."), class: f.class, note: f.note})
 	}
@@ -303,7 +306,7 @@ func TestInventoryTellsTheEngine(t *testing.T) {
 				t.Errorf("%s: a difference replaces the nodegroup: %v", e.path, is)
 			}
 		}
-		if (e.class == mutable) != (e.by != "") || (e.class == mutable || e.class == immutable || e.class == replaced) != (e.seen != "") {
+		if (e.class == mutable) != (e.by != "") || (e.class == mutable || e.class == immutable || e.class == replaced || e.class == noticed) != (e.seen != "") {
 			t.Errorf("%s: it is observed from %q and changed by %q", e.path, e.seen, e.by)
 		}
 	}
@@ -462,6 +465,7 @@ chose them, or the other way round, changes nothing.
 | a call | changed in place; what somebody else changes is taken back |
 | *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved |
 | *nothing* | it cannot change: a difference is an error, before anything is done |
+| *(creation, compared)* | used when the cluster is made; a plan tells where the file says something else by now |
 | *(creation)* | used when the thing is made; a later change is not noticed |
 | *(creation, noted)* | used when the thing is made; every plan notes that later changes are not managed |
 | *(not managed)* | neither set nor changed; every plan notes it |
@@ -495,7 +499,7 @@ chose them, or the other way round, changes nothing.
 // becomes is the class in words.
 func (e entry) becomes() string {
 	return map[class]string{
-		mutable: e.by, replaced: "*replacing*", immutable: "*nothing*", settled: "*(creation)*", created: "*(creation, noted)*",
+		mutable: e.by, replaced: "*replacing*", immutable: "*nothing*", noticed: "*(creation, compared)*", settled: "*(creation)*", created: "*(creation, noted)*",
 		unmanaged: "*(not managed)*", refused: "*(refused)*", naming: "*(name)*", steering: "*(instruction)*",
 	}[e.class]
 }
