@@ -225,6 +225,17 @@ func covers(path, field string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// speaker is the entry that speaks for a field: the nearest one.
+func speaker(all []entry, field string) entry {
+	var nearest entry
+	for _, e := range all {
+		if covers(e.path, field) && len(e.path) > len(nearest.path) {
+			nearest = e
+		}
+	}
+	return nearest
+}
+
 // TestInventory: every field of eksctl's schema has one entry that speaks for it, and no entry speaks for nothing. A new
 // version of eksctl with a new field fails here until somebody says what becomes of it.
 func TestInventory(t *testing.T) {
@@ -238,16 +249,11 @@ func TestInventory(t *testing.T) {
 		seen[e.path] = true
 	}
 	for _, field := range fields {
-		nearest := ""
-		for _, e := range all {
-			if covers(e.path, field) && len(e.path) > len(nearest) {
-				nearest = e.path
-			}
-		}
-		if nearest == "" {
+		e := speaker(all, field)
+		if e.path == "" {
 			t.Errorf("nothing says what becomes of %s", field)
 		}
-		speaks[nearest] = true
+		speaks[e.path] = true
 	}
 	free := []string{strings.Join(protection(), "."), strings.Join(adoption(), ".")} // keys of an object with free keys
 	for _, e := range all {
