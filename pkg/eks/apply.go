@@ -225,10 +225,8 @@ func (c *Cloud) seeAddon(ctx context.Context, cfg *Config, w *world, name string
 		}
 	}
 	a, wanted := cfg.addon(name)
-	if wanted && a.want.PodIdentityAssociations != nil {
-		for _, p := range *a.want.PodIdentityAssociations {
-			names = append(names, addonIdentityStack(cfg.Name, name, p.ServiceAccountName))
-		}
+	if wanted {
+		names = append(names, c.podStacks(cfg, a)...)
 	}
 	slices.Sort(names)
 	if err := c.refreshStacks(ctx, cfg, w, slices.Compact(names)...); err != nil || w.Cluster == nil {

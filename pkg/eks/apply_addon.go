@@ -2,6 +2,8 @@ package eks
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -87,9 +89,14 @@ func wantedVersion(a addon, live *ekstypes.Addon) string {
 	return a.want.Version
 }
 
+// conflicts is the file's word for what becomes of fields that others changed, as the API spells it: eksctl's own examples are in lower case.
+func (a addon) conflicts() ekstypes.ResolveConflicts {
+	return ekstypes.ResolveConflicts(strings.ToUpper(string(a.want.ResolveConflicts)))
+}
+
 func (c *Cloud) createAddon(ctx context.Context, cfg *Config, a addon, o offer, rights addonRights) error {
 	in := &eks.CreateAddonInput{
-		ClusterName: &cfg.Name, AddonName: &a.want.Name, AddonVersion: &o.version, ResolveConflicts: a.want.ResolveConflicts,
+		ClusterName: &cfg.Name, AddonName: &a.want.Name, AddonVersion: &o.version, ResolveConflicts: a.conflicts(),
 		PodIdentityAssociations: rights.pods, Tags: map[string]string{tagMade: cfg.Name},
 	}
 	if in.ResolveConflicts == "" {
@@ -114,7 +121,7 @@ func (c *Cloud) createAddon(ctx context.Context, cfg *Config, a addon, o offer, 
 
 func (c *Cloud) updateAddon(ctx context.Context, cfg *Config, a addon, live *ekstypes.Addon, o offer, rights addonRights, diff comparison) error {
 	in := &eks.UpdateAddonInput{
-		ClusterName: &cfg.Name, AddonName: &a.want.Name, AddonVersion: &o.version, ResolveConflicts: a.want.ResolveConflicts,
+		ClusterName: &cfg.Name, AddonName: &a.want.Name, AddonVersion: &o.version, ResolveConflicts: a.conflicts(),
 		ServiceAccountRoleArn: live.ServiceAccountRoleArn,
 	}
 	if rights.role != "" {
@@ -198,7 +205,8 @@ func (c *Cloud) podRights(ctx context.Context, cfg *Config, w *world, a addon, p
 	return out, ready, nil
 }
 
-// suggested asks EKS for the pod identities that it recommends for an addon.
+// suggested asks EKS for the pod identities that it recommends for an addon. They are kept for the looks that follow: the roles are in
+// stacks that the file does not name.
 func (c *Cloud) suggested(ctx context.Context, name, version string) ([]api.PodIdentityAssociation, error) {
 	out, err := c.aws.eks.DescribeAddonConfiguration(ctx, &eks.DescribeAddonConfigurationInput{AddonName: &name, AddonVersion: &version})
 	if err != nil {
@@ -208,7 +216,25 @@ func (c *Cloud) suggested(ctx context.Context, name, version string) ([]api.PodI
 	for _, p := range out.PodIdentityConfiguration {
 		pods = append(pods, api.PodIdentityAssociation{ServiceAccountName: aws.ToString(p.ServiceAccount), PermissionPolicyARNs: p.RecommendedManagedPolicies})
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.suggestions[name] = pods
 	return pods, nil
+}
+
+// podStacks are the stacks of the roles that an addon lends to its pods, those that EKS recommends included.
+func (c *Cloud) podStacks(cfg *Config, a addon) []string {
+	c.mu.Lock()
+	pods := slices.Clone(c.suggestions[a.want.Name])
+	c.mu.Unlock()
+	if p := a.want.PodIdentityAssociations; p != nil {
+		pods = append(pods, *p...)
+	}
+	var out []string
+	for _, p := range pods {
+		out = append(out, addonIdentityStack(cfg.Name, a.want.Name, p.ServiceAccountName))
+	}
+	return out
 }
 
 func (c *Cloud) deleteAddon(ctx context.Context, cfg *Config, name string) error {

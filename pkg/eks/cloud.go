@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -94,6 +95,8 @@ type Cloud struct {
 	nodeEntries map[string]*ekstypes.AccessEntry
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
+	// suggestions are the pod identities that EKS recommends, by addon that is being made.
+	suggestions map[string][]api.PodIdentityAssociation
 	// machines are the instance types that selectors asked about.
 	machines map[string]machine
 	// catalogs are the versions that EKS offers of an addon, by addon.
@@ -133,7 +136,7 @@ func New(o Options) *Cloud {
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
 		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, machines: map[string]machine{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
-		tries: map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{},
+		tries: map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{}, suggestions: map[string][]api.PodIdentityAssociation{},
 	}
 }
 

@@ -31,6 +31,8 @@ type clusterField struct {
 	by string
 	// barred says why it cannot go from what is live to what is wanted; empty lets it go.
 	barred func(w *world, live, next any) string
+	// names says that the field says which cluster is meant: with another value, the file is about another one.
+	names bool
 	// note is what a reader should know of it.
 	note string
 }
@@ -44,8 +46,8 @@ func protection() []string {
 // AssociateEncryptionConfig, TagResource), CloudWatch Logs API reference (PutRetentionPolicy).
 func clusterFields() []clusterField {
 	return slices.Concat([]clusterField{
-		{path: []string{"metadata", "name"}, seen: "name"},
-		{path: []string{"metadata", "region"}, seen: "arn", live: func(_ *Config, w *world) any { return regionOf(w.Cluster) }},
+		{path: []string{"metadata", "name"}, seen: "name", names: true, note: "the cluster of the old name runs on"},
+		{path: []string{"metadata", "region"}, seen: "arn", live: func(_ *Config, w *world) any { return regionOf(w.Cluster) }, names: true, note: "the cluster in the old region runs on"},
 		{path: []string{"metadata", "version"}, seen: "version", wanted: pinnedVersion, by: byVersion, barred: versionBarred, note: "up only, one minor version per step; without it the version is left alone"},
 		{path: []string{"metadata", "tags"}, seen: "tags", live: func(c *Config, w *world) any { return c.liveTags(w) }, whole: true, by: byTags, note: "tags of others are left alone"},
 		{path: protection(), seen: "deletionProtection", form: word, by: byProtection, note: `"true" or "false"; a cluster that is protected is not torn down`},
@@ -65,7 +67,7 @@ func networkFields() []clusterField {
 	return []clusterField{
 		{path: []string{"kubernetesNetworkConfig", "ipFamily"}, seen: "kubernetesNetworkConfig.ipFamily", form: family},
 		{path: []string{"kubernetesNetworkConfig", "serviceIPv4CIDR"}, seen: "kubernetesNetworkConfig.serviceIpv4Cidr"},
-		{path: []string{"kubernetesNetworkConfig", "serviceIPv6CIDR"}, seen: "kubernetesNetworkConfig.serviceIpv6Cidr"},
+		{path: []string{"kubernetesNetworkConfig", "serviceIPv6CIDR"}, seen: "kubernetesNetworkConfig.serviceIpv6Cidr", live: liveServiceIPv6, note: "EKS chooses it"},
 		{path: []string{"remoteNetworkConfig", "remoteNodeNetworks"}, seen: "remoteNetworkConfig.remoteNodeNetworks", form: networks, by: byNetworks},
 		{path: []string{"remoteNetworkConfig", "remotePodNetworks"}, seen: "remoteNetworkConfig.remotePodNetworks", form: networks, by: byNetworks},
 		{path: []string{"vpc", "id"}, seen: "resourcesVpcConfig.vpcId"},
@@ -126,6 +128,8 @@ func memberPath(member string) []string {
 // class is what a difference in the field leads to.
 func (f clusterField) class() class {
 	switch {
+	case f.names:
+		return naming
 	case f.by != "":
 		return mutable
 	case f.seen != "" || f.from != "":
@@ -268,6 +272,18 @@ func word(v any) any {
 		v = false
 	}
 	return fmt.Sprint(v)
+}
+
+// liveServiceIPv6 is the range that EKS chose; a cluster of IPv4 has none (API reference, KubernetesNetworkConfigResponse).
+func liveServiceIPv6(_ *Config, w *world) any {
+	switch n := w.Cluster.KubernetesNetworkConfig; {
+	case n == nil:
+		return nil
+	case n.IpFamily == ekstypes.IpFamilyIpv4:
+		return "none"
+	default:
+		return aws.ToString(n.ServiceIpv6Cidr)
+	}
 }
 
 // family spells a family of addresses as eksctl does.

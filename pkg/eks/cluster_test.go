@@ -3,17 +3,13 @@ package eks
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
-	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // bare is a cluster of a control plane alone; parts of it are edited by their names.
@@ -55,130 +51,6 @@ func (r *rig) key() string {
 		r.t.Fatal(err)
 	}
 	return *made.KeyMetadata.Arn
-}
-
-// TestClusterFields: each field that AWS can change on a live cluster is changed by one call, also when the process is killed
-// after every call, and what somebody else changes is taken back by one.
-func TestClusterFields(t *testing.T) {
-	t.Parallel()
-	network := func(r *rig) *ekstypes.VpcConfigResponse { return r.cloud.world.Cluster.ResourcesVpcConfig }
-	list := func(ids []string) string { return "[" + strings.Join(ids, ", ") + "]" }
-	for name, tt := range map[string]struct {
-		// git is what the file says then.
-		git func(*rig) string
-		// outside is what somebody else makes of it; nil where there is no way back.
-		outside func(*rig) *eks.UpdateClusterConfigInput
-		call    string
-	}{
-		"authenticationMode": {git: func(*rig) string { return bare + "accessConfig: {authenticationMode: API}\n" }},
-		"upgradePolicy": {
-			git: func(*rig) string { return bare + "upgradePolicy: {supportType: STANDARD}\n" },
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{UpgradePolicy: &ekstypes.UpgradePolicyRequest{SupportType: ekstypes.SupportTypeExtended}}
-			},
-		},
-		"controlPlaneScalingConfig": {
-			git: func(*rig) string { return bare + "controlPlaneScalingConfig: {tier: tier-xl}\n" },
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{ControlPlaneScalingConfig: &ekstypes.ControlPlaneScalingConfig{Tier: ekstypes.ProvisionedControlPlaneTierStandard}}
-			},
-		},
-		"zonalShiftConfig": {
-			git: func(*rig) string { return bare + "zonalShiftConfig: {enabled: true}\n" },
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{ZonalShiftConfig: &ekstypes.ZonalShiftConfigRequest{Enabled: aws.Bool(false)}}
-			},
-		},
-		"remoteNetworkConfig": {
-			git: func(*rig) string {
-				return bare + "remoteNetworkConfig: {remoteNodeNetworks: [{cidrs: [10.90.0.0/16, 10.80.0.0/16]}]}\n"
-			},
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{RemoteNetworkConfig: &ekstypes.RemoteNetworkConfigRequest{
-					RemoteNodeNetworks: []ekstypes.RemoteNodeNetwork{{Cidrs: []string{"10.70.0.0/16"}}},
-					RemotePodNetworks:  []ekstypes.RemotePodNetwork{{Cidrs: []string{"10.60.0.0/16"}}}, // git does not say, so it stays
-				}}
-			},
-		},
-		"remotePodNetworks": {
-			git: func(*rig) string {
-				return bare + "remoteNetworkConfig: {remoteNodeNetworks: [{cidrs: [10.90.0.0/16]}], remotePodNetworks: [{cidrs: [10.50.0.0/16]}]}\n"
-			},
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{RemoteNetworkConfig: &ekstypes.RemoteNetworkConfigRequest{
-					RemoteNodeNetworks: []ekstypes.RemoteNodeNetwork{{Cidrs: []string{"10.90.0.0/16"}}}, RemotePodNetworks: []ekstypes.RemotePodNetwork{{Cidrs: []string{"10.60.0.0/16"}}},
-				}}
-			},
-		},
-		"deletionProtection": {
-			git: func(*rig) string { return withProtection("true") },
-			outside: func(*rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{DeletionProtection: aws.Bool(false)}
-			},
-		},
-		"controlPlaneSubnetIDs": {
-			git: func(r *rig) string {
-				ids := slices.Sorted(slices.Values(network(r).SubnetIds))
-				slices.Reverse(ids)
-				return bare + "vpc: {controlPlaneSubnetIDs: " + list(ids[1:]) + "}\n"
-			},
-			outside: func(r *rig) *eks.UpdateClusterConfigInput {
-				ids := strings.Split(output(r.cloud.world.Stacks[clusterStack("dev")], "SubnetsPrivate"), ",")
-				return &eks.UpdateClusterConfigInput{ResourcesVpcConfig: &ekstypes.VpcConfigRequest{SubnetIds: ids}}
-			},
-		},
-		"controlPlaneSecurityGroupIDs": {
-			git: func(r *rig) string {
-				shared := output(r.cloud.world.Stacks[clusterStack("dev")], "SharedNodeSecurityGroup")
-				return bare + "vpc: {controlPlaneSecurityGroupIDs: " + list(append(network(r).SecurityGroupIds, shared)) + "}\n"
-			},
-			outside: func(r *rig) *eks.UpdateClusterConfigInput {
-				return &eks.UpdateClusterConfigInput{ResourcesVpcConfig: &ekstypes.VpcConfigRequest{SecurityGroupIds: network(r).SecurityGroupIds[:1]}}
-			},
-		},
-		"secretsEncryption": {
-			git:  func(r *rig) string { return bare + "secretsEncryption: {keyARN: \"" + r.key() + "\"}\n" },
-			call: "AssociateEncryptionConfig",
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			want := []string{"UpdateClusterConfig"}
-			if tt.call != "" {
-				want = []string{tt.call}
-			}
-			r := newRig(t, bare)
-			r.converge()
-			r.git(tt.git(r))
-			since := r.lastRequest()
-			r.restart = true
-			r.converge()
-			r.settled("the change")
-			if got := r.changes(since); !slices.Equal(got, want) {
-				t.Errorf("the change took %v, want %v", got, want)
-			}
-			if tt.outside == nil {
-				return
-			}
-			in := tt.outside(r)
-			in.Name = aws.String("dev")
-			if _, err := r.cloud.aws.eks.UpdateClusterConfig(t.Context(), in); err != nil {
-				t.Fatal(err)
-			}
-			for range 20 {
-				r.tick()
-			}
-			if c := find(t, r.plan(), KindCluster, "dev"); c.Action != plan.Update {
-				t.Errorf("somebody else's change is planned as %s %v", c.Action, c.Edits)
-			}
-			since = r.lastRequest()
-			r.converge()
-			r.settled("somebody else's change")
-			if got := r.changes(since); !slices.Equal(got, want) {
-				t.Errorf("taking it back took %v, want %v", got, want)
-			}
-		})
-	}
 }
 
 // TestClusterFieldsTakeTurns: EKS takes one aspect at a time, and so several fields take as many updates, none of them refused;

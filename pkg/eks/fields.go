@@ -24,6 +24,8 @@ const (
 	mutable
 	// immutable fields cannot change, and a difference is an error.
 	immutable
+	// noticed fields are used when the thing is made. Nothing changes them later, and a plan says where the file and what was made differ.
+	noticed
 	// settled fields are used when the thing is made. Nothing changes them later, and a later change is not noticed.
 	settled
 	// created fields are used when the thing is made. Later changes of them are not managed, and a plan that has one says so.

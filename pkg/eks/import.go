@@ -239,7 +239,8 @@ func (d *draft) usual() map[string][]any {
 		"vpc.clusterEndpoints.privateAccess":      {false},
 		"vpc.publicAccessCIDRs":                   {[]any{"0.0.0.0/0"}, []any{"0.0.0.0/0", "::/0"}},
 		// writeNetwork and writePools write those, where they need a word; the role of Auto Mode's nodes cannot change.
-		"availabilityZones": nil, "vpc.cidr": nil, "vpc.nat.gateway": nil, "autoModeConfig.nodePools": nil, "autoModeConfig.nodeRoleARN": nil,
+		"availabilityZones": nil, "vpc.cidr": nil, "vpc.nat.gateway": nil, "vpc.securityGroup": nil, "privateCluster.enabled": nil, "autoModeConfig.nodePools": nil, "autoModeConfig.nodeRoleARN": nil,
+		"vpc.autoAllocateIPv6": {false}, "vpc.ipv6Cidr": {amazons, none}, "vpc.ipv6Pool": {amazons, none},
 		"vpc.controlPlaneSecurityGroupIDs": {unordered(d.listed(outputs.ClusterSecurityGroup))},
 		"vpc.controlPlaneSubnetIDs": {
 			unordered(slices.Concat(d.listed(outputs.ClusterSubnetsPrivate), d.listed(outputs.ClusterSubnetsPublic))),
@@ -248,7 +249,7 @@ func (d *draft) usual() map[string][]any {
 	if !d.stacked {
 		out["vpc.controlPlaneSubnetIDs"], out["vpc.controlPlaneSecurityGroupIDs"] = nil, nil // vpc.subnets and vpc.securityGroup say where
 	}
-	for path, resource := range map[string]string{"iam.serviceRoleARN": "ServiceRole", "vpc.id": "VPC"} {
+	for path, resource := range map[string]string{"iam.serviceRoleARN": "ServiceRole", "vpc.id": "VPC", "vpc.sharedNodeSecurityGroup": "ClusterSharedNodeSecurityGroup"} {
 		if d.makes(resource) {
 			out[path] = nil
 		}

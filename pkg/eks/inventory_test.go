@@ -34,10 +34,13 @@ func inventory(t *testing.T) []entry {
 	var out []entry
 	for _, f := range clusterFields() {
 		seen := f.from
-		if f.seen != "" {
+		if f.seen != "" && !f.names {
 			seen = "eks:DescribeCluster " + f.seen
 		}
 		out = append(out, entry{strings.Join(f.path, "."), f.class(), seen, f.by, f.note})
+	}
+	for _, f := range madeWithFields() {
+		out = append(out, entry{path: strings.Join(f.path, "."), class: noticed, seen: f.from, note: f.note})
 	}
 	for _, f := range uncomparedFields() {
 		out = append(out, entry{path: strings.Join(f.path, "."), class: f.class, note: f.note})
@@ -225,6 +228,17 @@ func covers(path, field string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// speaker is the entry that speaks for a field: the nearest one.
+func speaker(all []entry, field string) entry {
+	var nearest entry
+	for _, e := range all {
+		if covers(e.path, field) && len(e.path) > len(nearest.path) {
+			nearest = e
+		}
+	}
+	return nearest
+}
+
 // TestInventory: every field of eksctl's schema has one entry that speaks for it, and no entry speaks for nothing. A new
 // version of eksctl with a new field fails here until somebody says what becomes of it.
 func TestInventory(t *testing.T) {
@@ -238,16 +252,11 @@ func TestInventory(t *testing.T) {
 		seen[e.path] = true
 	}
 	for _, field := range fields {
-		nearest := ""
-		for _, e := range all {
-			if covers(e.path, field) && len(e.path) > len(nearest) {
-				nearest = e.path
-			}
-		}
-		if nearest == "" {
+		e := speaker(all, field)
+		if e.path == "" {
 			t.Errorf("nothing says what becomes of %s", field)
 		}
-		speaks[nearest] = true
+		speaks[e.path] = true
 	}
 	free := []string{strings.Join(protection(), "."), strings.Join(adoption(), ".")} // keys of an object with free keys
 	for _, e := range all {
@@ -306,7 +315,7 @@ func TestInventoryTellsTheEngine(t *testing.T) {
 				t.Errorf("%s: a difference replaces the nodegroup: %v", e.path, is)
 			}
 		}
-		if (e.class == mutable) != (e.by != "") || (e.class == mutable || e.class == immutable || e.class == replaced) != (e.seen != "") {
+		if (e.class == mutable) != (e.by != "") || (e.class == mutable || e.class == immutable || e.class == replaced || e.class == noticed) != (e.seen != "") {
 			t.Errorf("%s: it is observed from %q and changed by %q", e.path, e.seen, e.by)
 		}
 	}
@@ -465,6 +474,7 @@ chose them, or the other way round, changes nothing.
 | a call | changed in place; what somebody else changes is taken back |
 | *replacing* | another thing is made in its place, and what it replaces is drained and deleted: held until approved. Where AWS could change it in place, the note says why that is not done |
 | *nothing* | it cannot change: a difference is an error, before anything is done |
+| *(creation, compared)* | used when the cluster is made; a plan tells where the file says something else by now |
 | *(creation)* | used when the thing is made; a later change is not noticed |
 | *(creation, noted)* | used when the thing is made; every plan notes that later changes are not managed |
 | *(not managed)* | neither set nor changed; every plan notes it |
@@ -498,7 +508,7 @@ chose them, or the other way round, changes nothing.
 // becomes is the class in words.
 func (e entry) becomes() string {
 	return map[class]string{
-		mutable: e.by, replaced: "*replacing*", immutable: "*nothing*", settled: "*(creation)*", created: "*(creation, noted)*",
+		mutable: e.by, replaced: "*replacing*", immutable: "*nothing*", noticed: "*(creation, compared)*", settled: "*(creation)*", created: "*(creation, noted)*",
 		unmanaged: "*(not managed)*", refused: "*(refused)*", naming: "*(name)*", steering: "*(instruction)*",
 	}[e.class]
 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
+	"github.com/weaveworks/eksctl/pkg/cfn/outputs"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -21,6 +23,12 @@ func madeFields() []clusterField {
 		{path: []string{"availabilityZones"}, from: template, live: liveZones, form: unordered, note: "of the subnets that were made with the cluster; a file that names none: see above"},
 		{path: []string{"vpc", "cidr"}, from: template, live: liveCIDR, wanted: wantedCIDR, note: "of a VPC that was made with the cluster"},
 		{path: []string{"vpc", "nat", "gateway"}, from: template, live: liveNAT, note: "of a VPC that was made with the cluster"},
+		{path: []string{"vpc", "autoAllocateIPv6"}, from: template, live: liveAllocatesIPv6, note: "of a VPC that was made with the cluster"},
+		{path: []string{"vpc", "ipv6Cidr"}, from: template, live: liveIPv6("Ipv6CidrBlock"), note: "of a VPC that was made with the cluster"},
+		{path: []string{"vpc", "ipv6Pool"}, from: template, live: liveIPv6("Ipv6Pool"), note: "of a VPC that was made with the cluster"},
+		{path: []string{"vpc", "securityGroup"}, from: "eks:DescribeCluster resourcesVpcConfig", live: liveSecurityGroup, barred: instead("vpc.controlPlaneSecurityGroupIDs"), note: "vpc.controlPlaneSecurityGroupIDs can be changed"},
+		{path: []string{"vpc", "sharedNodeSecurityGroup"}, from: "cloudformation:DescribeStacks", live: liveSharedGroup},
+		{path: []string{"privateCluster", "enabled"}, from: template, live: livePrivate, barred: instead("vpc.clusterEndpoints"), note: "its network is made with the cluster; vpc.clusterEndpoints can be changed"},
 	}
 }
 
@@ -34,6 +42,69 @@ func (c *Config) made(w *world, kind string) []gitops.Tree {
 		}
 	}
 	return out
+}
+
+// liveAllocatesIPv6 says that Amazon's range of IPv6 was added to the VPC for the asking.
+func liveAllocatesIPv6(c *Config, w *world) any {
+	if !c.hasOwnNetwork(w) {
+		return nil
+	}
+	return c.resource(w, "AutoAllocatedCIDRv6") != nil
+}
+
+// amazons is a range of IPv6 that Amazon chose.
+const amazons = "Amazon's"
+
+// liveIPv6 is a property of the range of IPv6 that the VPC was made with.
+func liveIPv6(member string) func(*Config, *world) any {
+	return func(c *Config, w *world) any {
+		blocks := c.made(w, "AWS::EC2::VPCCidrBlock")
+		switch {
+		case !c.hasOwnNetwork(w):
+			return nil
+		case len(blocks) == 0:
+			return none
+		case gitops.StringAt(blocks[0], member) == "":
+			return amazons
+		}
+		return gitops.StringAt(blocks[0], member)
+	}
+}
+
+// liveSecurityGroup is the file's word where the control plane has that group, be it as the one that EKS made for it: imports name that.
+func liveSecurityGroup(c *Config, w *world) any {
+	v := w.Cluster.ResourcesVpcConfig
+	if v == nil {
+		return nil
+	}
+	wanted := gitops.StringAt(c.Written, "vpc", "securityGroup")
+	if slices.Contains(v.SecurityGroupIds, wanted) || aws.ToString(v.ClusterSecurityGroupId) == wanted {
+		return wanted
+	}
+	return strings.Join(v.SecurityGroupIds, ", ")
+}
+
+func liveSharedGroup(c *Config, w *world) any {
+	return output(w.Stacks[clusterStack(c.Name)], outputs.ClusterSharedNodeSecurityGroup)
+}
+
+// livePrivate says that the cluster was made without a way to the internet.
+func livePrivate(c *Config, w *world) any {
+	stack := clusterStack(c.Name)
+	switch {
+	case len(w.Templates[stack]) == 0:
+		return nil
+	case c.hasOwnNetwork(w):
+		return len(c.made(w, "AWS::EC2::InternetGateway")) == 0
+	}
+	return output(w.Stacks[stack], outputs.ClusterFullyPrivate) != ""
+}
+
+// instead says of a fixed field which one can be changed.
+func instead(path string) func(*world, any, any) string {
+	return func(_ *world, live, next any) string {
+		return fmt.Sprintf("cannot be changed on a live cluster: it is %v, and the file says %v; change %s instead", live, next, path)
+	}
 }
 
 func wantedCIDR(c *Config) any {
@@ -76,7 +147,7 @@ func liveZones(c *Config, w *world) any {
 }
 
 // otherSubnets notes subnets of the file that are not those that the cluster was made with: new nodegroups use them, and that is all.
-func (c *Config) otherSubnets(w *world) *gitops.Error {
+func (c *Config) otherSubnets(w *world) []*gitops.Error {
 	stack, ok := w.Stacks[clusterStack(c.Name)]
 	if !ok || c.written("vpc", "subnets") == nil || c.full.VPC.Subnets == nil {
 		return nil
@@ -100,7 +171,7 @@ func (c *Config) otherSubnets(w *world) *gitops.Error {
 	r := c.ref(ConfigKind, "vpc.subnets")
 	note := gitops.Errorf(gitops.NotManaged, "%s: not what the cluster was made with: nodegroups that are made from now on use it, and nothing else does", strings.Join(differ, ", "))
 	note.Try = fmt.Sprintf("the subnets of the control plane are vpc.controlPlaneSubnetIDs: aws eks describe-cluster --name %s --query cluster.resourcesVpcConfig.subnetIds", c.Name)
-	return note.On(r).At(c.origin("vpc.subnets"))
+	return []*gitops.Error{note.On(r).At(c.origin("vpc.subnets"))}
 }
 
 // sameSubnets compares subnets of the file, which name ids or ranges, with those of the stack; what the stack does not tell passes.

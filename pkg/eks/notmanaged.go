@@ -18,40 +18,21 @@ type uncomparedField struct {
 
 // uncomparedFields is their table.
 func uncomparedFields() []uncomparedField {
-	const onceMade = "made with the cluster; eksctl does not change it later either"
 	return []uncomparedField{
 		{[]string{"apiVersion"}, steering, ""},
 		{[]string{"kind"}, steering, ""},
 		{[]string{"metadata", "annotations"}, steering, "other annotations mean nothing here"},
 		{adoption(), steering, `"true": the cluster is managed although eksctl did not make it; it is neither made nor deleted`},
 		{[]string{"metadata", "forceUpdateVersion"}, steering, "goes with eks:UpdateClusterVersion"},
-		{[]string{"addonsConfig"}, steering, "which addons a cluster gets by default, and how they get permissions"},
+		{[]string{"addonsConfig", "autoApplyPodIdentityAssociations"}, steering, "addons that are made get the pod identities that EKS recommends"},
+		{[]string{"addonsConfig", "disableDefaultAddons"}, steering, "without it a cluster gets the addons that eksctl makes by default"},
 		{[]string{"gitops"}, unmanaged, "Flux bootstrap"},
 		{[]string{"karpenter"}, unmanaged, ""},
 		{[]string{"iamIdentityMappings[]", "serviceName"}, unmanaged, "eksctl makes a role and a binding in the namespace for it, too"},
 		{[]string{"iamIdentityMappings[]", "namespace"}, steering, "goes with serviceName"},
 		{[]string{"iamIdentityMappings[]", "noDuplicateARNs"}, steering, "an ARN has one entry in any case"},
-		{[]string{"accessConfig", "bootstrapClusterCreatorAdminPermissions"}, created, "EKS takes it at creation only"},
-		{[]string{"remoteNetworkConfig", "iam"}, created, "resources of the cluster's stack"},
-		{[]string{"remoteNetworkConfig", "vpcGatewayID"}, created, "resources of the cluster's stack"},
 		{[]string{"outpost"}, created, ""},
-		{[]string{"localZones"}, created, ""},
-		{[]string{"privateCluster", "enabled"}, settled, "its network is made with the cluster; the endpoint access that it means is kept"},
-		{[]string{"privateCluster", "additionalEndpointServices"}, created, ""},
-		{[]string{"privateCluster", "skipEndpointCreation"}, created, ""},
-		{[]string{"vpc", "autoAllocateIPv6"}, settled, onceMade},
-		{[]string{"vpc", "extraCIDRs"}, created, "rules in the cluster's stack"},
-		{[]string{"vpc", "extraIPv6CIDRs"}, created, "rules in the cluster's stack"},
-		{[]string{"vpc", "hostnameType"}, created, ""},
-		{[]string{"vpc", "ipv6Cidr"}, settled, onceMade},
-		{[]string{"vpc", "ipv6Pool"}, settled, onceMade},
-		{[]string{"vpc", "manageSharedNodeSecurityGroupRules"}, created, "rules in the cluster's stack"},
-		{[]string{"vpc", "securityGroup"}, settled, onceMade},
-		{[]string{"vpc", "sharedNodeSecurityGroup"}, settled, onceMade},
 		{[]string{"vpc", "subnets"}, settled, "new nodegroups use them as the file has them; every plan notes where they are not those that the cluster was made with"},
-		{[]string{"iam", "vpcResourceControllerPolicy"}, created, ""},
-		{[]string{"iam", "serviceRolePermissionsBoundary"}, created, ""},
-		{[]string{"iam", "fargatePodExecutionRolePermissionsBoundary"}, created, "of the stack that makes the role"},
 	}
 }
 

@@ -190,8 +190,8 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		note := gitops.Errorf(gitops.NotManaged, "secretsEncryption: secrets are encrypted with %s, which the file does not say; that cannot be removed", key)
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
-	if note := c.otherSubnets(w); note != nil {
-		out[note.Ref] = gitops.Observation{Err: note}
+	for _, note := range append(c.otherwiseMade(w), c.otherSubnets(w)...) {
+		out[note.Ref] = gitops.Observation{Err: note, From: note.From}
 	}
 	c.observeLeft(w, out)
 	return out

@@ -172,10 +172,10 @@ func worthReading(s cfntypes.Stack) bool {
 	return tag(s, tagUserName) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != "" || tag(s, tagCapabilityRole) != "" || makesEntry(s) || makesCluster(s)
 }
 
-// makesCluster says that a stack has the name of the one that makes the cluster, or the role of its nodes.
+// makesCluster says that a stack has the name of the one that makes the cluster, or the role of its nodes or of its pods on Fargate.
 func makesCluster(s cfntypes.Stack) bool {
 	name, cluster := aws.ToString(s.StackName), tag(s, api.ClusterNameTag)
-	return name == clusterStack(cluster) || name == autoModeStack(cluster)
+	return name == clusterStack(cluster) || name == autoModeStack(cluster) || name == fargateStack(cluster)
 }
 
 // version of a stack: it changes whenever its template may have.
