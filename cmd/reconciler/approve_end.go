@@ -130,7 +130,7 @@ func endingFile(p plan.Plan, c gitops.Cluster, end plan.Change) []byte {
 
 // counted says what a plan deletes, by kind: infrastructure kind by kind, and objects together.
 func counted(p plan.Plan) string {
-	count, objects := map[string]int{}, 0
+	count, objects, beside := map[string]int{}, 0, 0
 	for _, c := range p.Changes {
 		switch {
 		case c.Action != plan.Delete:
@@ -138,14 +138,21 @@ func counted(p plan.Plan) string {
 			count[c.Ref.Kind]++
 		default:
 			objects++
+			if c.From.Overlay == "" {
+				beside++
+			}
 		}
+	}
+	inside := fmt.Sprintf("%d objects inside", objects)
+	if beside > 0 {
+		inside += fmt.Sprintf(" (%d of them made beside git)", beside)
 	}
 	var out []string
 	for kind, n := range count {
 		out = append(out, fmt.Sprintf("%d %s", n, kind))
 	}
 	slices.Sort(out)
-	return "it deletes " + strings.Join(append(out, fmt.Sprintf("%d objects inside", objects)), ", ")
+	return "it deletes " + strings.Join(append(out, inside), ", ")
 }
 
 // besides lists what a folder has besides one name; nothing when it is not there.

@@ -29,7 +29,7 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		}
 		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: c.Ending, Log: a.log()})
 		objects := apply.New(apply.Options{
-			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Now: a.now, Log: a.log(),
+			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Ending: c.Ending && !eks.Adopted(c.Config), Now: a.now, Log: a.log(),
 			Access: a.access(cloud), Rules: rules,
 		})
 		cloud.Nodes, cloud.ServiceAccounts, cloud.Preflight = objects.Nodes(), objects.Accounts(), objects.Preflight()

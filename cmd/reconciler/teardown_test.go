@@ -18,7 +18,8 @@ func TestEndingFile(t *testing.T) {
 	build := func(stack string, policies ...plan.Policy) plan.Plan {
 		return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: gitops.Observed{
 			ref: {Live: gitops.Tree{"metadata": gitops.Tree{"name": "dev"}}, Owned: true, Identity: stack},
-			{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}: {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
+			{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}:                    {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
+			{Domain: gitops.K8s, Kind: "Service", Namespace: "default", Name: "web"}: {Live: gitops.Tree{"kind": "Service"}, Owned: true, Extra: true},
 		}}, policies...)
 	}
 	shown := build("stack/1", plan.End(nil, false))
@@ -31,7 +32,7 @@ func TestEndingFile(t *testing.T) {
 	config := gitops.Item{Spec: gitops.Tree{"metadata": gitops.Tree{"name": "dev", "region": "eu-west-1"}}}
 	policy := &gitops.Item{Spec: gitops.Tree{"interval": "5m", "aws": gitops.Tree{"role": "arn:aws:iam::111122223333:role/ops", "externalID": "x-y"}}}
 	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config, Policy: policy}, shown.Changes[at])
-	if !strings.Contains(string(file), "it deletes 1 Cluster, 1 objects inside.") {
+	if !strings.Contains(string(file), "it deletes 1 Cluster, 2 objects inside (1 of them made beside git).") {
 		t.Errorf("the file does not say what goes:\n%s", file)
 	}
 	all, err := render.New(render.Options{}).Clusters(t.Context(), gitops.Snapshot{Files: fstest.MapFS{"clusters/dev/approvals/teardown.yaml": {Data: file}}})

@@ -24,7 +24,7 @@ import (
 //	                -, or a successor             apply
 //	delete          ours, the planned object      delete, with UID and resourceVersion as preconditions
 //	                -                             none
-//	                not ours any more             none: an error
+//	                not ours any more             none: an error; in a cluster that ends, what has a load balancer is deleted
 //	wait            -                             none; a replacement that was under way is for the next plan to go on with
 func (c *Cluster) Apply(ctx context.Context, ch plan.Change) error {
 	l, _, err := c.connect(ctx)
@@ -264,7 +264,7 @@ func (c *Cluster) delete(ctx context.Context, l *link, k kind, name key, uid, ov
 			return nil
 		case uid != "" && string(live.GetUID()) != uid:
 			return gitops.Errorf(gitops.ApplyConflict, "it was made anew since this was planned")
-		case live.GetLabels()[partOf] != c.parentOf(overlay).id():
+		case live.GetLabels()[partOf] != c.parentOf(overlay).id() && !c.dismisses(name, live):
 			return gitops.Errorf(gitops.Foreign, "its label %s no longer says that it is ours", partOf)
 		}
 		id, version, policy := live.GetUID(), live.GetResourceVersion(), propagation(name.GroupKind)
@@ -350,14 +350,12 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 		return gitops.Health{}, gitops.AsError(gitops.Unreachable, err)
 	}
 	gk := schema.GroupKind{Group: r.Group, Kind: r.Kind}
-	k, ok := l.catalog.serving(gk)
-	if !ok {
-		if err := l.catalog.refresh(ctx, 0); err != nil {
-			return gitops.Health{}, failure(err, gitops.ObserveFailed, scrubber{}).On(r)
-		}
-		if k, ok = l.catalog.serving(gk); !ok {
-			return gitops.Health{Status: gitops.Absent}, nil
-		}
+	k, ok, err := l.served(ctx, gk)
+	switch {
+	case err != nil:
+		return gitops.Health{}, failure(err, gitops.ObserveFailed, scrubber{}).On(r)
+	case !ok:
+		return gitops.Health{Status: gitops.Absent}, nil
 	}
 	name := key{gk, "", r.Name}
 	if k.Namespaced {
@@ -373,6 +371,8 @@ func (c *Cluster) Ready(ctx context.Context, r gitops.Ref) (gitops.Health, error
 	switch {
 	case replacing && (live == nil || string(live.GetUID()) == old):
 		return gitops.Health{Status: gitops.Progressing, Message: "being replaced: the old object goes first", Step: true}, nil
+	case live != nil && c.succeeds(name, live):
+		return gitops.Health{Status: gitops.Absent}, nil
 	case live == nil && c.passed(name):
 		return gitops.Health{Status: gitops.Ready, Finished: true}, nil
 	case live == nil:

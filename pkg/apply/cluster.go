@@ -31,6 +31,8 @@ type Options struct {
 	Watch bool
 	// Preview says that nothing that is looked at here will be applied: every creation is then asked of the server, however many.
 	Preview bool
+	// Ending says that the cluster is deleted: what others made in it goes too, where AWS holds something for it.
+	Ending bool
 	// Timeout bounds one request; watches have no end, but must begin by then. Default: 75 s, which is more than API servers take for a
 	// request themselves (60 s), so that what was given up is not carried out afterwards.
 	Timeout time.Duration
@@ -66,6 +68,8 @@ type Cluster struct {
 	promised map[key]promise
 	// replacing holds the UIDs of objects that are being deleted in order to be created anew.
 	replacing map[key]string
+	// dismissed holds the UIDs of objects that others made and that were deleted because their cluster ends.
+	dismissed map[key]types.UID
 	// passing are the Jobs that we made here and that go by themselves: when they are gone they have finished.
 	passing map[key]bool
 	// declines are what the server did not create when it was sent without a dry run.
@@ -107,7 +111,7 @@ func (c *Cluster) reset() {
 	c.sets, c.plans, c.setting = map[string]parent{}, map[string]parent{}, map[string]*sync.Mutex{}
 	c.fresh, c.promised, c.replacing = map[key]fresh{}, map[key]promise{}, map[key]string{}
 	c.still, c.moved = nil, map[key]string{}
-	c.passing, c.declines = map[key]bool{}, map[key]bool{}
+	c.passing, c.declines, c.dismissed = map[key]bool{}, map[key]bool{}, map[key]types.UID{}
 	c.strays, c.idle = map[gitops.Ref]bool{}, map[string]map[key]bool{}
 }
 

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/discovery"
@@ -162,4 +163,14 @@ func (l *link) take(ctx context.Context, w want, live *unstructured.Unstructured
 	}
 	_, err = l.resource(w.kind, w.key.Namespace).Patch(ctx, w.key.Name, types.JSONPatchType, body, metav1.PatchOptions{FieldManager: l.manager})
 	return err
+}
+
+// served finds a kind, and asks the server anew before it says that there is none.
+func (l *link) served(ctx context.Context, gk schema.GroupKind) (kind, bool, error) {
+	if k, ok := l.catalog.serving(gk); ok {
+		return k, true, nil
+	}
+	err := l.catalog.refresh(ctx, 0)
+	k, ok := l.catalog.serving(gk)
+	return k, ok, err
 }

@@ -99,6 +99,7 @@ func (c *Cluster) Observe(ctx context.Context, d gitops.Desired, inv gitops.Inve
 		wants = append(wants, *w)
 	}
 	p.decideAll(ctx, wants)
+	p.beside(ctx)
 	p.leftovers(ctx)
 	c.settlePass(p)
 	c.keepStill(p.leave(d.Items, kinds, served))

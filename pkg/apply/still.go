@@ -160,9 +160,10 @@ func (s *still) settle(p *pass, w want) {
 	s.resting[w.item.Ref] = s.whole.wants[w.key]
 }
 
-// leave gives what the next look may rest on, after one at everything; nil when there is none.
+// leave gives what the next look may rest on, after one at everything; nil when there is none, as in a cluster that ends, where others'
+// objects count that no watch tells of.
 func (p *pass) leave(items []gitops.Item, kinds []schema.GroupVersionKind, served int) *still {
-	if p.watcher == nil || len(p.blind) > 0 || len(p.wants) != len(items) {
+	if p.watcher == nil || p.Ending || len(p.blind) > 0 || len(p.wants) != len(items) {
 		return nil
 	}
 	for id := range p.parents {

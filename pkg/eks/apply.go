@@ -171,6 +171,8 @@ func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world
 		return c.seeLogins(ctx, cfg, w)
 	case KindCapability:
 		return c.seeCapability(ctx, cfg, w, r.Name)
+	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
+		return c.readRemnants(ctx, cfg, w)
 	case KindNodegroup:
 		return c.refreshGroups(ctx, cfg, w, cfg.groupNames(w, r.Name))
 	}
@@ -191,6 +193,9 @@ func (c *Cloud) seeControlPlane(ctx context.Context, cfg *Config, w *world) (err
 }
 
 func (c *Cloud) seeCluster(ctx context.Context, cfg *Config, w *world) error {
+	if err := c.readRemnants(ctx, cfg, w); err != nil {
+		return err
+	}
 	if err := c.readRetention(ctx, cfg, w); err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -28,6 +30,8 @@ type clients struct {
 	asg        asgService
 	logs       logsService
 	ssm        ssmService
+	elb        elbService
+	elbv2      elbv2Service
 	cloudtrail cloudtrailService
 	sts        *sts.Client
 }
@@ -43,6 +47,8 @@ func newClients(cfg aws.Config) *clients {
 		asg:    asgService{client: hide(autoscaling.NewFromConfig(cfg))},
 		logs:   logsService{client: hide(cloudwatchlogs.NewFromConfig(cfg))},
 		ssm:    ssmService{client: hide(ssm.NewFromConfig(cfg))},
+		elb:    elbService{client: hide(elb.NewFromConfig(cfg))},
+		elbv2:  elbv2Service{client: hide(elbv2.NewFromConfig(cfg))},
 		sts:    sts.NewFromConfig(cfg),
 
 		cloudtrail: cloudtrailService{client: hide(cloudtrail.NewFromConfig(cfg))},

@@ -174,7 +174,8 @@ func exhausted(code string) bool {
 func absent(err error) bool {
 	switch errorCode(err) {
 	case "ResourceNotFoundException", "NotFoundException", "NoSuchEntity", "InvalidLaunchTemplateId.NotFound",
-		"InvalidLaunchTemplateId.VersionNotFound", "StackNotFoundException":
+		"InvalidLaunchTemplateId.VersionNotFound", "StackNotFoundException", "LoadBalancerNotFound", "InvalidGroup.NotFound",
+		"InvalidNetworkInterfaceID.NotFound":
 		return true
 	case "ValidationError":
 		if e, ok := errors.AsType[smithy.APIError](err); ok {

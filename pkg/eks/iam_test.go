@@ -15,7 +15,7 @@ func actionOf(service, operation string) string {
 	if operation == "DeleteMessageBatch" {
 		return "sqs:DeleteMessage"
 	}
-	prefix := map[string]string{"cfn": "cloudformation", "asg": "autoscaling", "cloudwatchlogs": "logs"}[service]
+	prefix := map[string]string{"cfn": "cloudformation", "asg": "autoscaling", "cloudwatchlogs": "logs", "elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing"}[service]
 	if prefix == "" {
 		prefix = service
 	}
@@ -31,8 +31,8 @@ func TestPolicyFollowsTheCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	direct := regexp.MustCompile(`\.(eks|cfn|ec2|iam|asg|logs|ssm|sts|sqs|cloudtrail)\.([A-Z]\w+)\(`)
-	paged := regexp.MustCompile(`\b(eks|cloudformation|ec2|iam|autoscaling|cloudwatchlogs|ssm)\.New(\w+)Paginator\(`)
+	direct := regexp.MustCompile(`\.(eks|cfn|ec2|iam|asg|elb|elbv2|logs|ssm|sts|sqs|cloudtrail)\.([A-Z]\w+)\(`)
+	paged := regexp.MustCompile(`\b(eks|cloudformation|ec2|elb|elbv2|iam|autoscaling|cloudwatchlogs|ssm)\.New(\w+)Paginator\(`)
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue

@@ -13,7 +13,10 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	into.Cluster = from.Cluster
 	mergeStacks(cfg, r, from, into)
 	switch r.Kind {
+	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
+		into.Remnants = from.Remnants
 	case KindCluster:
+		into.Remnants = from.Remnants
 		into.Retention, into.Versions, into.RolePolicies, into.Placing = from.Retention, from.Versions, from.RolePolicies, from.Placing
 	case KindIdentityProvider:
 		into.Provider = from.Provider

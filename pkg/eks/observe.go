@@ -62,7 +62,7 @@ func (c *Config) confirm(inv gitops.Inventory, seen gitops.Observed) {
 		}
 		o := seen[r]
 		if o.Next == nil && o.Live != nil && slices.Contains(kinds, r.Kind) {
-			o.Owned = true
+			o.Owned, o.Extra = true, false
 		}
 		seen[r] = o
 	}

@@ -246,7 +246,7 @@ func (c *Cloud) gone(cfg *Config, w *world, r gitops.Ref) gitops.Health {
 		case s.StackStatus == cfntypes.StackStatusDeleteFailed:
 			return w.failed(s)
 		case stackLeaving(s) || c.isDismissed(aws.ToString(s.StackId)):
-			return gitops.Health{Status: gitops.Terminating, Message: stackSays(s), Step: len(stacks) > 1}
+			return gitops.Health{Status: gitops.Terminating, Message: stackSays(s), Step: len(stacks) > 1 || c.Teardown && r.Kind == KindNodegroup}
 		}
 		return c.saying(r, stackSays(s))
 	}
@@ -275,6 +275,8 @@ func (c *Cloud) remains(cfg *Config, w *world, r gitops.Ref) (stacks []string, t
 		stacks, there = []string{entryStack(cfg.Name, r.Name)}, w.Entries[r.Name] != nil
 	case KindCapability:
 		stacks, there = []string{capabilityStack(cfg.Name, r.Name), capabilityRoleStack(cfg.Name, r.Name)}, w.Capabilities[r.Name] != nil
+	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
+		_, there = w.remnant(r)
 	case KindNodegroup:
 		for _, g := range w.Groups {
 			if g.User == r.Name {

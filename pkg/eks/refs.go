@@ -32,6 +32,11 @@ const (
 	KindCapability = "Capability"
 	// KindStack is any other CloudFormation stack of the cluster; it appears only in a teardown.
 	KindStack = "Stack"
+	// KindLoadBalancer, KindSecurityGroup and KindNetworkInterface are what others made for a cluster; they appear only in a teardown.
+	// Name is that of a classic load balancer, TYPE/NAME/ID of any other, and the id of a group or an interface.
+	KindLoadBalancer     = "LoadBalancer"
+	KindSecurityGroup    = "SecurityGroup"
+	KindNetworkInterface = "NetworkInterface"
 )
 
 // providerName is the name of the one identity provider that is managed: the cluster's own issuer in IAM.

@@ -45,13 +45,18 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 		return c.removeCapability(ctx, cfg, w, r.Name)
 	case KindIdentityProvider:
 		return c.removeProvider(ctx, w)
+	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
+		return c.removeRemnant(ctx, cfg, w, r)
 	case KindCluster:
-		return c.removeCluster(ctx, cfg, w)
+		return c.removeCluster(ctx, cfg, w, r)
 	}
 	return c.removeStacks(ctx, cfg, w, []string{r.Name})
 }
 
-func (c *Cloud) removeCluster(ctx context.Context, cfg *Config, w *world) error {
+func (c *Cloud) removeCluster(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	if over, err := c.removeRemnants(ctx, cfg, w, r); err != nil || !over {
+		return err
+	}
 	if over, err := c.endAutoMode(ctx, cfg, w); err != nil || !over {
 		return err
 	}
@@ -92,6 +97,9 @@ func (c *Cloud) removeStacks(ctx context.Context, cfg *Config, w *world, names [
 
 // removeGroups empties and deletes every generation of a nodegroup, one after the other. A teardown leaves those that no stack made.
 func (c *Cloud) removeGroups(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	if err := c.releaseInterfaces(ctx, cfg, w, r); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Groups)) {
 		g := w.Groups[name]
 		if g.User != r.Name || g.leaving() || c.Teardown && g.Stack == nil {
@@ -178,7 +186,7 @@ func (c *Config) observeEnd(w *world, out gitops.Observed) {
 		}
 	}
 	roles = distinct(roles)
-	all = slices.Concat(pools, roles)
+	all = slices.Concat(pools, roles, c.observeRemnants(w, pools, out))
 	if w.Provider {
 		all = append(all, gone(KindIdentityProvider, providerName, gitops.Tree{"withOIDC": true}, roles))
 	}

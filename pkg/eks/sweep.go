@@ -138,6 +138,9 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	if err := c.readBurdens(ctx, cfg.paced(w), w); err != nil {
 		return err
 	}
+	if err := c.readRemnants(ctx, cfg, w); err != nil {
+		return err
+	}
 	c.readAuth(ctx, cfg, w)
 	return c.readAccounts(ctx, cfg, w)
 }

@@ -66,6 +66,8 @@ type world struct {
 	Placing *placing
 	// Selected are the instance types that instanceSelectors come to, for nodegroups that are to be made, by the file's names.
 	Selected map[string]selection
+	// Remnants are what others made for a cluster that ends; none when they were not asked for.
+	Remnants []remnant
 	// Failures say why the last attempt of a stack failed, by stack name.
 	Failures map[string]string
 }

@@ -48,7 +48,8 @@ type Observation struct {
 	// such changes usually take; 0 when nothing is known of that.
 	Effect  string
 	Minutes int
-	// Extra says that it is live, and neither git's nor made from here: it is left alone, and told.
+	// Extra says that it is live, and neither git's nor made from here. It is left alone, and told; what is Owned all the same goes
+	// because its cluster ends.
 	Extra bool
 	// Lock names what takes one operation at a time, for a change of this ("nodegroup system"); "" when nothing does.
 	Lock string

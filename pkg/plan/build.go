@@ -97,7 +97,7 @@ func (b *builder) deletes(c *Change, o gitops.Observation) bool {
 	switch _, booked := b.Inventory[c.Ref]; {
 	case booked && !o.Owned:
 		b.wall.disown(c.Ref, c.From)
-	case o.Extra:
+	case o.Extra && !o.Owned:
 		b.wall.extras = append(b.wall.extras, c.Ref)
 	}
 	if !b.wall.mayDelete(c.Ref, o.Owned, c.From.Overlay) {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,5 +122,25 @@ func TestEndIsOrdered(t *testing.T) {
 	want := map[gitops.Ref]string{namespace: "", group: "Namespace", cluster: "Nodegroup"}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestEndTakesWhatOthersMade: what others made says so, and goes before the infrastructure.
+func TestEndTakesWhatOthersMade(t *testing.T) {
+	t.Parallel()
+	seen, _, group, _ := endingCluster()
+	service := gitops.Ref{Domain: gitops.K8s, Kind: "Service", Namespace: "default", Name: "web"}
+	seen[service] = gitops.Observation{Live: gitops.Tree{"kind": "Service"}, Owned: true, Extra: true, Effect: "its load balancer would stay"}
+	p := endOf(seen, nil, plan.End(nil, true))
+	for _, c := range p.Changes {
+		if c.Ref == service && (c.Why != "made beside git; its load balancer would stay" || c.Risk != plan.Disruptive || !c.Applies()) {
+			t.Errorf("the Service: %+v", c)
+		}
+		if c.Ref == group && !slices.Contains(c.Needs, service) {
+			t.Errorf("the nodes wait for %v", c.Needs)
+		}
+	}
+	if len(p.Problems) > 0 {
+		t.Errorf("told: %v", p.Problems)
 	}
 }

@@ -118,7 +118,7 @@ func why(c Change, o gitops.Observation) string {
 	case Replace:
 		said = append(said, o.Replace...)
 	case Delete:
-		said = append(said, "no longer in git")
+		said = append(said, unwanted(o))
 	case Wait:
 		said = append(said, waiting(*o.Progress))
 	case Update:
@@ -129,10 +129,18 @@ func why(c Change, o gitops.Observation) string {
 	if o.Data != "" && (c.Action == Delete || c.Action == Replace) {
 		said = append(said, o.Data)
 	}
-	if o.Effect != "" && (c.Action == Update || c.Action == Replace) {
+	if o.Effect != "" && c.Action != Create && c.Action != Wait {
 		said = append(said, o.Effect)
 	}
 	return strings.Join(said, "; ")
+}
+
+// unwanted says why a thing goes.
+func unwanted(o gitops.Observation) string {
+	if o.Extra {
+		return "made beside git"
+	}
+	return "no longer in git"
 }
 
 // minutes is how long the change usually takes.

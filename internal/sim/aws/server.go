@@ -123,6 +123,7 @@ func (s *Server) assemble(o Options) error {
 	s.SQS = sqs.New(w)
 	s.Events = events.New(events.Options{World: w, Record: s.CloudTrail.Record, Deliver: s.SQS.Deliver})
 	s.EC2 = ec2.New(w, ec2.Options{Images: images(w.Region), Machines: o.Machines, InstanceProfile: s.IAM.InstanceProfile})
+	s.ELB.Network, s.ELBv2.Network = interfaces{s.EC2}, interfaces{s.EC2}
 	s.AutoScaling = autoscaling.New(w, s.EC2)
 	var err error
 	s.EKS, err = eks.New(eks.Options{

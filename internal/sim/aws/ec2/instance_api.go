@@ -14,6 +14,8 @@ func (s *Service) computeAPI() map[string]wire.Handler {
 		"TerminateInstances":             handle(s.TerminateInstances),
 		"DescribeInstances":              handle(s.DescribeInstances),
 		"DescribeInstanceStatus":         handle(s.DescribeInstanceStatus),
+		"CreateVolume":                   handle(s.CreateVolume),
+		"DeleteVolume":                   handle(s.DeleteVolume),
 		"DescribeVolumes":                handle(s.DescribeVolumes),
 		"DescribeImages":                 handle(s.DescribeImages),
 		"ImportKeyPair":                  handle(s.ImportKeyPair),

@@ -58,6 +58,54 @@ func (s *Service) newVolume(i *Instance, b BlockDevice) *Volume {
 	return v
 }
 
+// CreateVolumeInput is the request of CreateVolume.
+type CreateVolumeInput struct {
+	Dry
+	AvailabilityZone  string
+	Size              int
+	VolumeType        string
+	Encrypted         *bool
+	SnapshotID        string             `form:"SnapshotId"`
+	TagSpecifications []TagSpecification `form:"TagSpecification"`
+}
+
+// CreateVolume makes a volume that no instance has. It stays when the one that it is attached to ends.
+func (s *Service) CreateVolume(_ context.Context, _ wire.Caller, in *CreateVolumeInput) (*Volume, error) {
+	tags, err := specified(in.TagSpecifications, "volume")
+	if err != nil {
+		return nil, err
+	}
+	if in.Size == 0 && in.SnapshotID == "" {
+		return nil, missingParameter("size/snapshot")
+	}
+	v := s.newVolume(&Instance{Zone: in.AvailabilityZone}, BlockDevice{Ebs: &EbsDevice{VolumeSize: in.Size, VolumeType: in.VolumeType, SnapshotID: in.SnapshotID, Encrypted: in.Encrypted}})
+	v.State, v.DeleteOnTermination = "available", false
+	s.SetTags(v.VolumeID, tags)
+	shown := *v
+	shown.State, shown.Tags = "creating", s.tagList(v.VolumeID)
+	return &shown, nil
+}
+
+// VolumeIDInput names a volume.
+type VolumeIDInput struct {
+	Dry
+	VolumeID string `form:"VolumeId"`
+}
+
+// DeleteVolume deletes a volume that no instance has.
+func (s *Service) DeleteVolume(_ context.Context, _ wire.Caller, in *VolumeIDInput) (*Return, error) {
+	v := s.state.Volumes[in.VolumeID]
+	if v == nil {
+		return nil, notFound("InvalidVolume.NotFound", "volume")(in.VolumeID)
+	}
+	if v.InstanceID != "" {
+		return nil, wire.Errorf("VolumeInUse", "Volume %s is currently attached to %s", v.VolumeID, v.InstanceID)
+	}
+	delete(s.state.Volumes, v.VolumeID)
+	delete(s.state.Tags, v.VolumeID)
+	return done(), nil
+}
+
 // DescribeVolumesInput is the request of DescribeVolumes.
 type DescribeVolumesInput struct {
 	Query

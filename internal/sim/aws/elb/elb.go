@@ -8,6 +8,7 @@
 package elb
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -17,10 +18,19 @@ import (
 	"github.com/eks-gitops/reconciler/internal/sim/aws/world"
 )
 
+// Network gives load balancers their interfaces. Each has one in every subnet, which the subnet, its VPC and the load balancer's security
+// groups cannot be deleted before (VPC user guide, "Requester-managed network interfaces").
+type Network interface {
+	Attach(description string, subnets, groups []string) (interfaces []string)
+	Release(interfaces []string)
+}
+
 // Service is classic ELB of one region. Its methods run under the world's lock.
 type Service struct {
-	world *world.World
-	state state
+	// Network is where load balancers have their interfaces; without it they have none.
+	Network Network
+	world   *world.World
+	state   state
 }
 
 type state struct{ Balancers map[string]*Balancer }
@@ -33,6 +43,7 @@ type Balancer struct {
 	SecurityGroups []string
 	Created        time.Time
 	Tags           world.Tags
+	Interfaces     []string
 }
 
 // New makes the service and registers it with the world.
@@ -52,11 +63,30 @@ func (s *Service) Put(b Balancer) {
 	if b.Created.IsZero() {
 		b.Created = s.world.Now()
 	}
+	b.Scheme = cmp.Or(b.Scheme, "internet-facing")
+	s.Remove(b.Name)
+	if s.Network != nil {
+		b.Interfaces = s.Network.Attach("ELB "+b.Name, b.Subnets, b.SecurityGroups)
+	}
 	s.state.Balancers[b.Name] = &b
 }
 
 // Remove takes a load balancer away, if it is there.
-func (s *Service) Remove(name string) { delete(s.state.Balancers, name) }
+func (s *Service) Remove(name string) {
+	if b := s.state.Balancers[name]; b != nil && s.Network != nil {
+		s.Network.Release(b.Interfaces)
+	}
+	delete(s.state.Balancers, name)
+}
+
+// All are the load balancers that there are, by name.
+func (s *Service) All() []Balancer {
+	var out []Balancer
+	for _, id := range slices.Sorted(maps.Keys(s.state.Balancers)) {
+		out = append(out, *s.state.Balancers[id])
+	}
+	return out
+}
 
 // API is the service as the wire sees it.
 func (s *Service) API() *wire.Service {
@@ -146,7 +176,7 @@ type Tag struct{ Key, Value string }
 // TagDescription is the tags of a load balancer.
 type TagDescription struct {
 	LoadBalancerName string
-	Tags             []Tag `xml:"Tags>member"`
+	Tags             []Tag `xml:"Tags>member,omitempty"`
 }
 
 // DescribeTagsOutput is the tags of load balancers.
@@ -164,7 +194,7 @@ func (s *Service) describeTags(_ context.Context, _ wire.Caller, in *DescribeTag
 		if !ok {
 			return nil, notFound(name)
 		}
-		d := TagDescription{LoadBalancerName: name, Tags: []Tag{}}
+		d := TagDescription{LoadBalancerName: name}
 		for _, t := range b.Tags.List() {
 			d.Tags = append(d.Tags, Tag(t))
 		}

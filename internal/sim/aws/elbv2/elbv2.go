@@ -8,19 +8,30 @@
 package elbv2
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/world"
 )
 
+// Network gives load balancers their interfaces. Each has one in every subnet, which the subnet, its VPC and the load balancer's security
+// groups cannot be deleted before (VPC user guide, "Requester-managed network interfaces").
+type Network interface {
+	Attach(description string, subnets, groups []string) (interfaces []string)
+	Release(interfaces []string)
+}
+
 // Service is ELBv2 of one region. Its methods run under the world's lock.
 type Service struct {
-	world *world.World
-	state state
+	// Network is where load balancers have their interfaces; without it they have none.
+	Network Network
+	world   *world.World
+	state   state
 }
 
 type state struct{ Balancers map[string]*Balancer } // by ARN
@@ -34,6 +45,7 @@ type Balancer struct {
 	SecurityGroups []string
 	Created        time.Time
 	Tags           world.Tags
+	Interfaces     []string
 }
 
 // Zone is a zone in which a load balancer has an address.
@@ -66,12 +78,36 @@ func (s *Service) Put(b Balancer) string {
 		short := map[string]string{"application": "app", "network": "net", "gateway": "gwy"}[b.Type]
 		b.ARN, b.Created = s.world.ARN("elasticloadbalancing", "loadbalancer/"+short+"/"+b.Name+"/"+s.world.Hex(16)), s.world.Now()
 	}
+	b.Scheme = cmp.Or(b.Scheme, "internet-facing")
+	s.Remove(b.ARN)
+	if s.Network != nil {
+		var subnets []string
+		for _, zone := range b.Zones {
+			subnets = append(subnets, zone.SubnetID)
+		}
+		_, short, _ := strings.Cut(b.ARN, ":loadbalancer/")
+		b.Interfaces = s.Network.Attach("ELB "+short, subnets, b.SecurityGroups)
+	}
 	s.state.Balancers[b.ARN] = &b
 	return b.ARN
 }
 
 // Remove takes a load balancer away, if it is there.
-func (s *Service) Remove(arn string) { delete(s.state.Balancers, arn) }
+func (s *Service) Remove(arn string) {
+	if b := s.state.Balancers[arn]; b != nil && s.Network != nil {
+		s.Network.Release(b.Interfaces)
+	}
+	delete(s.state.Balancers, arn)
+}
+
+// All are the load balancers that there are, by ARN.
+func (s *Service) All() []Balancer {
+	var out []Balancer
+	for _, id := range slices.Sorted(maps.Keys(s.state.Balancers)) {
+		out = append(out, *s.state.Balancers[id])
+	}
+	return out
+}
 
 // API is the service as the wire sees it.
 func (s *Service) API() *wire.Service {
@@ -186,7 +222,7 @@ type Tag struct{ Key, Value string }
 // TagDescription is the tags of a load balancer.
 type TagDescription struct {
 	ResourceARN string `xml:"ResourceArn"`
-	Tags        []Tag  `xml:"Tags>member"`
+	Tags        []Tag  `xml:"Tags>member,omitempty"`
 }
 
 // DescribeTagsOutput is the tags of load balancers.
@@ -204,7 +240,7 @@ func (s *Service) describeTags(_ context.Context, _ wire.Caller, in *DescribeTag
 		if !ok {
 			return nil, wire.Errorf("LoadBalancerNotFound", "One or more load balancers not found")
 		}
-		d := TagDescription{ResourceARN: arn, Tags: []Tag{}}
+		d := TagDescription{ResourceARN: arn}
 		for _, t := range b.Tags.List() {
 			d.Tags = append(d.Tags, Tag(t))
 		}
