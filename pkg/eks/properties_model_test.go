@@ -8,8 +8,8 @@ import (
 	"github.com/eks-gitops/reconciler/internal/sim/aws/modelcheck"
 )
 
-// updates are the calls that change a resource of a type in place.
-func updates() map[string][]string {
+// updating are the calls that change a resource of a type in place.
+func updating() map[string][]string {
 	return map[string][]string{
 		ofNodegroup: {byGroupConfig, byGroupVersion}, ofAddon: {byAddon}, ofAccess: {"eks:UpdateAccessEntry"}, ofAssociation: {byAssociation}, ofScaling: {byScaling},
 	}
@@ -36,7 +36,7 @@ func names(name, member string) bool {
 }
 
 // takenBy says that a call takes what a property is called in calls.
-func (p property) takenBy(t *testing.T, call string) bool {
+func (p awsProperty) takenBy(t *testing.T, call string) bool {
 	t.Helper()
 	name := p.member
 	if name == "" {
@@ -46,7 +46,7 @@ func (p property) takenBy(t *testing.T, call string) bool {
 }
 
 // fixed says that CloudFormation calls a property create-only, or what it is part of.
-func (p property) fixed(t *testing.T) bool {
+func (p awsProperty) fixed(t *testing.T) bool {
 	t.Helper()
 	return slices.ContainsFunc(modelcheck.CreateOnly(t, p.of), func(c string) bool { return c == p.name || strings.HasPrefix(p.name, c+"/") })
 }
@@ -94,13 +94,13 @@ func TestPropertiesAgainstModels(t *testing.T) {
 }
 
 // judge compares a row with what AWS says of its property.
-func judge(t *testing.T, e entry, p property) {
+func judge(t *testing.T, e entry, p awsProperty) {
 	t.Helper()
 	fixed := p.none == "" && p.fixed(t)
 	service, _, _ := strings.Cut(e.by, ":")
 	switch e.class {
 	case replaced:
-		inPlace := !fixed || slices.ContainsFunc(updates()[p.of], func(call string) bool { return p.takenBy(t, call) })
+		inPlace := !fixed || slices.ContainsFunc(updating()[p.of], func(call string) bool { return p.takenBy(t, call) })
 		if inPlace != (p.why != "") {
 			t.Errorf("%s: AWS can change %s %s in place: %v, and the inventory says why it is replaced all the same: %q", e.path, p.of, p.name, inPlace, p.why)
 		}
@@ -131,7 +131,7 @@ func judge(t *testing.T, e entry, p property) {
 func TestUpdatesAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	unused := notOfFiles()
-	for of, calls := range updates() {
+	for of, calls := range updating() {
 		for _, call := range calls {
 			for _, member := range modelcheck.Takes(t, call) {
 				said := false

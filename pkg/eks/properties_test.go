@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// property says which property of CloudFormation's registry a row of the inventory sets, so that what AWS says of it can be held against
+// awsProperty says which property of CloudFormation's registry a row of the inventory sets, so that what AWS says of it can be held against
 // what the inventory says.
-type property struct {
+type awsProperty struct {
 	// of is the resource type and name the property in it: "ScalingConfig/MinSize". Without them none says why there is no such property.
 	of, name, none string
 	// member is what calls that change it name it, where that is not the property's name.
@@ -36,9 +36,9 @@ const (
 )
 
 // properties are the properties of all rows that it has a say in, by path.
-func properties() map[string]property {
-	out := map[string]property{}
-	add := func(prefix string, p property, table string) {
+func properties() map[string]awsProperty {
+	out := map[string]awsProperty{}
+	add := func(prefix string, p awsProperty, table string) {
 		for line := range strings.Lines(table) {
 			cells := strings.Fields(line)
 			if len(cells) == 0 {
@@ -55,32 +55,32 @@ func properties() map[string]property {
 		}
 	}
 	for _, list := range []string{"managedNodeGroups[].", "nodeGroups[]."} {
-		add(list, property{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, templateProperties)
-		add(list, property{none: "a call alone suspends processes", member: "ScalingProcesses"}, "asgSuspendProcesses")
-		add(list, property{of: ofScaling}, "propagateASGTags Tags")
+		add(list, awsProperty{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, templateProperties)
+		add(list, awsProperty{none: "a call alone suspends processes", member: "ScalingProcesses"}, "asgSuspendProcesses")
+		add(list, awsProperty{of: ofScaling}, "propagateASGTags Tags")
 	}
-	add("managedNodeGroups[].", property{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, "securityGroups SecurityGroupIds \n instanceName TagSpecifications \n instancePrefix TagSpecifications")
-	add("managedNodeGroups[].", property{of: ofNodegroup}, nodegroupProperties)
-	add("managedNodeGroups[].", property{of: ofNodegroup, why: ownTemplate}, "launchTemplate LaunchTemplate/Id")
-	add("nodeGroups[].", property{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, selfTemplateProperties)
-	add("nodeGroups[].", property{of: ofScaling}, scalingProperties)
-	add("nodeGroups[].", property{of: ofScaling, why: endsNodes}, "subnets VPCZoneIdentifier \n availabilityZones VPCZoneIdentifier \n localZones VPCZoneIdentifier \n privateNetworking VPCZoneIdentifier")
-	add("nodeGroups[].", property{of: ofScaling, why: keepsName}, "instanceName Tags \n instancePrefix Tags")
-	add("nodeGroups[].", property{of: ofScaling, why: keepsType}, "instanceSelector MixedInstancesPolicy/LaunchTemplate/Overrides \n instancesDistribution.instanceTypes MixedInstancesPolicy/LaunchTemplate/Overrides")
-	add("nodeGroups[].", property{none: "it names the stack"}, "name")
+	add("managedNodeGroups[].", awsProperty{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, "securityGroups SecurityGroupIds \n instanceName TagSpecifications \n instancePrefix TagSpecifications")
+	add("managedNodeGroups[].", awsProperty{of: ofNodegroup}, nodegroupProperties)
+	add("managedNodeGroups[].", awsProperty{of: ofNodegroup, why: ownTemplate}, "launchTemplate LaunchTemplate/Id")
+	add("nodeGroups[].", awsProperty{of: ofTemplate, name: "LaunchTemplateData/", why: inTemplate}, selfTemplateProperties)
+	add("nodeGroups[].", awsProperty{of: ofScaling}, scalingProperties)
+	add("nodeGroups[].", awsProperty{of: ofScaling, why: endsNodes}, "subnets VPCZoneIdentifier \n availabilityZones VPCZoneIdentifier \n localZones VPCZoneIdentifier \n privateNetworking VPCZoneIdentifier")
+	add("nodeGroups[].", awsProperty{of: ofScaling, why: keepsName}, "instanceName Tags \n instancePrefix Tags")
+	add("nodeGroups[].", awsProperty{of: ofScaling, why: keepsType}, "instanceSelector MixedInstancesPolicy/LaunchTemplate/Overrides \n instancesDistribution.instanceTypes MixedInstancesPolicy/LaunchTemplate/Overrides")
+	add("nodeGroups[].", awsProperty{none: "it names the stack"}, "name")
 
-	add("addons[].", property{of: ofAddon}, addonProperties)
-	add("addons[].", property{of: ofRole}, "attachPolicy Policies \n attachPolicyARNs ManagedPolicyArns \n wellKnownPolicies Policies \n permissionsBoundary PermissionsBoundary")
-	add("accessConfig.accessEntries[].", property{of: ofAccess}, "principalARN PrincipalArn \n type Type \n kubernetesGroups KubernetesGroups \n kubernetesUsername Username \n accessPolicies AccessPolicies policyArn")
-	add("fargateProfiles[].", property{of: ofProfile}, "name FargateProfileName \n selectors Selectors \n subnets Subnets \n podExecutionRoleARN PodExecutionRoleArn \n tags Tags")
-	add("iam.", property{of: ofProfile}, "fargatePodExecutionRoleARN PodExecutionRoleArn")
-	add("identityProviders[].", property{of: ofLogin}, loginProperties)
-	add("iam.podIdentityAssociations[].", property{of: ofAssociation}, associationProperties)
+	add("addons[].", awsProperty{of: ofAddon}, addonProperties)
+	add("addons[].", awsProperty{of: ofRole}, "attachPolicy Policies \n attachPolicyARNs ManagedPolicyArns \n wellKnownPolicies Policies \n permissionsBoundary PermissionsBoundary")
+	add("accessConfig.accessEntries[].", awsProperty{of: ofAccess}, "principalARN PrincipalArn \n type Type \n kubernetesGroups KubernetesGroups \n kubernetesUsername Username \n accessPolicies AccessPolicies policyArn")
+	add("fargateProfiles[].", awsProperty{of: ofProfile}, "name FargateProfileName \n selectors Selectors \n subnets Subnets \n podExecutionRoleARN PodExecutionRoleArn \n tags Tags")
+	add("iam.", awsProperty{of: ofProfile}, "fargatePodExecutionRoleARN PodExecutionRoleArn")
+	add("identityProviders[].", awsProperty{of: ofLogin}, loginProperties)
+	add("iam.podIdentityAssociations[].", awsProperty{of: ofAssociation}, associationProperties)
 	for _, list := range []string{"addons[].podIdentityAssociations[].", "iam.podIdentityAssociations[]."} {
-		add(list, property{of: ofRole}, podRoleProperties)
+		add(list, awsProperty{of: ofRole}, podRoleProperties)
 	}
-	add("iam.serviceAccounts[].", property{of: ofRole}, accountProperties)
-	add("iam.serviceAccounts[].", property{none: "it is the cluster's, not AWS's"}, "metadata \n metadata.annotations \n metadata.labels \n attachRoleARN")
+	add("iam.serviceAccounts[].", awsProperty{of: ofRole}, accountProperties)
+	add("iam.serviceAccounts[].", awsProperty{none: "it is the cluster's, not AWS's"}, "metadata \n metadata.annotations \n metadata.labels \n attachRoleARN")
 	return out
 }
 
