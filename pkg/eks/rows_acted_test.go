@@ -30,8 +30,8 @@ func (r *rig) around() {
 func TestRowsActed(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		file string
-		rows map[string][2]string
+		file  string
+		rows  map[string][2]string
 		kinds map[string]string
 	}{
 		"identities": {identities, identityRows(), map[string]string{
