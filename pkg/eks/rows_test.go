@@ -45,7 +45,7 @@ func identityRows() map[string][2]string {
 
 		"iam.podIdentityAssociations[].permissionPolicy":       {"*pod", `, permissionPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}`},
 		"iam.podIdentityAssociations[].permissionPolicyARNs":   {`AmazonS3ReadOnlyAccess"]*pod`, `AmazonS3FullAccess"]`},
-		"iam.podIdentityAssociations[].permissionPolicyName":   {"*pod", `, permissionPolicy: {Version: "2012-10-17", Statement: []}, permissionPolicyName: mine`},
+		"iam.podIdentityAssociations[].permissionPolicyName":   {"*pod", `, permissionPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}, permissionPolicyName: mine`},
 		"iam.podIdentityAssociations[].wellKnownPolicies":      {"*pod", ", wellKnownPolicies: {autoScaler: true}"},
 		"iam.podIdentityAssociations[].permissionsBoundaryARN": {"*pod", `, permissionsBoundaryARN: "arn:aws:iam::111122223333:policy/most"`},
 		"iam.podIdentityAssociations[].roleName":               {"*pod", ", roleName: shop-web"},
@@ -80,7 +80,7 @@ func identityRows() map[string][2]string {
 const furnished = bare + `iam: {withOIDC: true}
 addons:
 - name: eks-pod-identity-agent
-- {name: aws-ebs-csi-driver, version: v1.50.1-eksbuild.1*addon}
+- {name: aws-ebs-csi-driver, version: v1.59.0-eksbuild.1*addon}
 managedNodeGroups:
 - {name: system, instanceType: m5.large, minSize: 1, maxSize: 3, desiredCapacity: 2*managed}
 - {name: own, minSize: 1, maxSize: 3, launchTemplate: {id: lt-1, version: "1"*template}}
@@ -91,8 +91,8 @@ nodeGroups:
 // furnitureRows are edits of each field of what is in furnished.
 func furnitureRows() map[string][2]string {
 	return map[string][2]string{
-		"addons[].version":               {"v1.50.1-eksbuild.1*addon", "v1.51.0-eksbuild.1"},
-		"addons[].configurationValues":   {"*addon", `, configurationValues: "replicas: 3"`},
+		"addons[].version":               {"v1.59.0-eksbuild.1*addon", "v1.63.1-eksbuild.1"},
+		"addons[].configurationValues":   {"*addon", `, configurationValues: "controller: {replicaCount: 3}"`},
 		"addons[].tags":                  {"*addon", ", tags: {cost: low}"},
 		"addons[].serviceAccountRoleARN": {"*addon", `, serviceAccountRoleARN: "arn:aws:iam::111122223333:role/ebs"`},
 		"addons[].attachPolicy":          {"*addon", `, attachPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "s3:Get*", Resource: "*"}]}`},

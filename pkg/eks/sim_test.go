@@ -61,7 +61,7 @@ func newRig(t *testing.T, body string) *rig {
 
 func newRigOn(t *testing.T, body string, o aws.Options) *rig {
 	t.Helper()
-	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Seed: 7}
+	o.World = simworld.Options{Region: cmp.Or(o.World.Region, "eu-west-1"), Partition: o.World.Partition, Seed: 7}
 	r := &rig{t: t, Sim: simtest.Start(t, o), inv: gitops.Inventory{}}
 	r.kube = &kube{accounts: map[string]map[string]string{}, labels: map[string]map[string]string{}, pods: map[string]int{}, cordoned: map[string]bool{}}
 	r.git(body)

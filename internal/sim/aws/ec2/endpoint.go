@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/eks-gitops/reconciler/internal/sim/aws/wire"
@@ -99,11 +98,11 @@ func (s *Service) CreateVpcEndpoint(_ context.Context, _ wire.Caller, in *VpcEnd
 
 // checkEndpoint finds what CreateVpcEndpoint refuses.
 func (s *Service) checkEndpoint(v *Vpc, kind string, in *VpcEndpointInput) error {
-	short, known := strings.CutPrefix(in.ServiceName, s.servicePrefix())
-	if !known || !slices.Contains(endpointServices(), short) {
+	known := slices.IndexFunc(endpointServices(), func(short string) bool { return s.serviceName(short) == in.ServiceName })
+	if known < 0 {
 		return wire.Errorf("InvalidServiceName", "The Vpc Endpoint Service '%s' does not exist", in.ServiceName)
 	}
-	if kind == "Gateway" && short != "s3" && short != "dynamodb" {
+	if short := endpointServices()[known]; kind == "Gateway" && short != "s3" && short != "dynamodb" {
 		return wire.Errorf("InvalidParameter", "Endpoint type (%s) does not match available service types ([Interface]).", kind)
 	}
 	for _, id := range in.RouteTableIDs {
@@ -119,7 +118,15 @@ func (s *Service) checkEndpoint(v *Vpc, kind string, in *VpcEndpointInput) error
 	return nil
 }
 
-func (s *Service) servicePrefix() string { return "com.amazonaws." + s.world.Region + "." }
+// serviceName is the name of a service that endpoints reach. In China some begin with cn (docs.amazonaws.cn, VPC user guide, "Services that
+// integrate with PrivateLink"; eksctl, EndpointServices).
+func (s *Service) serviceName(short string) string {
+	prefix := "com.amazonaws."
+	if s.world.Partition == "aws-cn" && slices.Contains([]string{"ec2", "ecr.api", "ecr.dkr", "sts", "cloudformation"}, short) {
+		prefix = "cn.com.amazonaws."
+	}
+	return prefix + s.world.Region + "." + short
+}
 
 func (s *Service) placeEndpoint(e *VpcEndpoint, in *VpcEndpointInput) error {
 	for _, id := range in.SecurityGroupIDs {
@@ -270,7 +277,7 @@ func (s *Service) DescribeVpcEndpointServices(_ context.Context, _ wire.Caller, 
 	var all []ServiceDetail
 	for _, short := range endpointServices() {
 		detail := ServiceDetail{
-			ServiceName: s.servicePrefix() + short, ServiceType: []ServiceType{{ServiceType: "Interface"}}, AvailabilityZones: s.ZoneNames(), Owner: "amazon",
+			ServiceName: s.serviceName(short), ServiceType: []ServiceType{{ServiceType: "Interface"}}, AvailabilityZones: s.ZoneNames(), Owner: "amazon",
 			PrivateDNSName: short + "." + s.world.Region + "." + s.world.DNSSuffix(), PolicySupported: true,
 		}
 		all = append(all, detail)

@@ -71,7 +71,7 @@ func (s *Service) describeAddonConfiguration(_ context.Context, _ wire.Caller, i
 	}
 	out := &DescribeAddonConfigurationOutput{AddonName: a.Name, AddonVersion: in.AddonVersion, ConfigurationSchema: a.Schema, PodIdentityConfiguration: []AddonPodIdentityConfiguration{}}
 	for _, i := range a.Identities {
-		out.PodIdentityConfiguration = append(out.PodIdentityConfiguration, AddonPodIdentityConfiguration{ServiceAccount: i.ServiceAccount, RecommendedManagedPolicies: i.Policies})
+		out.PodIdentityConfiguration = append(out.PodIdentityConfiguration, AddonPodIdentityConfiguration{ServiceAccount: i.ServiceAccount, RecommendedManagedPolicies: i.ARNs(s.world.Partition)})
 	}
 	return out, nil
 }

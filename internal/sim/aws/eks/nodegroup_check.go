@@ -43,12 +43,14 @@ func (s *Service) checkNodegroup(on subject, c *clusterRecord, in *CreateNodegro
 	return nil
 }
 
+// checkNodeRole takes a role that instances may have: in China, EC2 goes by ec2.amazonaws.com.cn, too (IAM user guide, "AWS service
+// principals"; eksctl, ServicePrincipalPartitionMap).
 func (s *Service) checkNodeRole(on subject, arn string) error {
 	p, ok := s.neighbours.Principals.Principal(arn)
 	if !isRoleARN(arn) || !ok {
 		return on.badParameter("The role with name %s cannot be found.", roleName(arn))
 	}
-	if !slices.Contains(p.Trusted, "ec2.amazonaws.com") {
+	if !slices.Contains(p.Trusted, "ec2.amazonaws.com") && !slices.Contains(p.Trusted, "ec2."+s.world.DNSSuffix()) {
 		return on.badParameter("Following required service principals [ec2.amazonaws.com] were not found in the trust relationships of nodeRole %s", arn)
 	}
 	return nil

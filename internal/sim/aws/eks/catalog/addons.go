@@ -22,7 +22,16 @@ type Addon struct {
 // Identity recommends policies for a service account.
 type Identity struct {
 	ServiceAccount string
-	Policies       []string // ARNs
+	Policies       []string // names of AWS's own
+}
+
+// ARNs are the policies in a partition.
+func (i Identity) ARNs(partition string) []string {
+	out := make([]string, 0, len(i.Policies))
+	for _, name := range i.Policies {
+		out = append(out, "arn:"+partition+":iam::aws:policy/"+name)
+	}
+	return out
 }
 
 // AddonVersion is a version of an add-on with the clusters it runs on.
@@ -69,15 +78,13 @@ func (a Addon) DefaultFor(minor string) (AddonVersion, bool) {
 	return a.Versions[i], true
 }
 
-func managedPolicy(name string) []string { return []string{"arn:aws:iam::aws:policy/" + name} }
-
 // allMinors are those of Versions; an add-on that talks only to stable APIs runs on all of them.
 func allMinors() []string { return []string{"1.36", "1.35", "1.34", "1.33"} }
 
 func vpcCNI() Addon {
 	return Addon{
 		Name: "vpc-cni", Type: "networking", Publisher: "eks", Owner: "aws", Namespace: "kube-system", NeedsIAM: true,
-		Identities: []Identity{{ServiceAccount: "aws-node", Policies: managedPolicy("AmazonEKS_CNI_Policy")}},
+		Identities: []Identity{{ServiceAccount: "aws-node", Policies: []string{"AmazonEKS_CNI_Policy"}}},
 		Computes:   []string{"ec2"}, Schema: vpcCNISchema,
 		Versions: []AddonVersion{
 			{Version: "v1.23.0-eksbuild.1", Minors: allMinors()},
@@ -151,7 +158,7 @@ func podIdentityAgent() Addon {
 func ebsCSI() Addon {
 	return Addon{
 		Name: "aws-ebs-csi-driver", Type: "storage", Publisher: "eks", Owner: "aws", Namespace: "kube-system", NeedsPods: true, NeedsIAM: true,
-		Identities: []Identity{{ServiceAccount: "ebs-csi-controller-sa", Policies: managedPolicy("service-role/AmazonEBSCSIDriverPolicy")}},
+		Identities: []Identity{{ServiceAccount: "ebs-csi-controller-sa", Policies: []string{"service-role/AmazonEBSCSIDriverPolicy"}}},
 		Computes:   []string{"ec2"}, Schema: ebsCSISchema,
 		Versions: []AddonVersion{
 			{Version: "v1.63.1-eksbuild.1", Minors: allMinors(), DefaultFor: []string{"1.36"}},
