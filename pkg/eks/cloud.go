@@ -94,7 +94,7 @@ type Cloud struct {
 	nodeEntries map[string]*ekstypes.AccessEntry
 	// offers are addon versions, by addon, wanted version and Kubernetes version.
 	offers map[string]offer
-	// machines are the instance types that selectors asked about.
+	// machines are the instance types that were asked about.
 	machines map[string]machine
 	// catalogs are the versions that EKS offers of an addon, by addon.
 	catalogs map[string]catalog
