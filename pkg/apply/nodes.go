@@ -187,23 +187,31 @@ func (l *link) cordon(ctx context.Context, name string, on bool) error {
 	return nil
 }
 
-// drainable lists the pods of a node that a drain is about: not those that a DaemonSet would put right back, not those that
-// the kubelet runs from files, and not those that are done.
+// drainable lists the pods of a node that a drain is about.
 func (l *link) drainable(ctx context.Context, node string) ([]unstructured.Unstructured, error) {
+	pods, err := l.podsOn(ctx, node)
+	return slices.DeleteFunc(pods, staying), err
+}
+
+// podsOn lists the pods of a node that are not done.
+func (l *link) podsOn(ctx context.Context, node string) ([]unstructured.Unstructured, error) {
 	list, err := l.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).List(ctx, metav1.ListOptions{FieldSelector: "spec.nodeName=" + node})
 	if err != nil {
 		return nil, failure(fmt.Errorf("listing the pods of node %s: %w", node, err), gitops.ObserveFailed, scrubber{})
 	}
 	return slices.DeleteFunc(list.Items, func(pod unstructured.Unstructured) bool {
-		if _, mirror := pod.GetAnnotations()["kubernetes.io/config.mirror"]; mirror {
-			return true
-		}
-		if owner := metav1.GetControllerOf(&pod); owner != nil && owner.Kind == "DaemonSet" {
-			return true
-		}
 		phase := gitops.StringAt(pod.Object, "status", "phase")
 		return phase == "Succeeded" || phase == "Failed"
 	}), nil
+}
+
+// staying says that no drain is about a pod: a DaemonSet would put it right back, or the kubelet runs it from a file.
+func staying(pod unstructured.Unstructured) bool {
+	if _, mirror := pod.GetAnnotations()["kubernetes.io/config.mirror"]; mirror {
+		return true
+	}
+	owner := metav1.GetControllerOf(&pod)
+	return owner != nil && owner.Kind == "DaemonSet"
 }
 
 // evict asks for one eviction; what the API server says when a budget keeps the pod. The request is never repeated by itself: a

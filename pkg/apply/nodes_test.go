@@ -154,8 +154,8 @@ spec:
 		})
 	}
 	want := "1 pod without a controller, which nothing would make anew, to be deleted by hand: " + l.id + "/bare"
-	if pods, scratch, keep, err := l.Preflight().Load(t.Context(), []string{one}); err != nil || pods != 3 || scratch != 1 || !slices.Contains(keep, want) {
-		t.Errorf("before: %d pods move, %d with emptyDir, kept by %q, %v", pods, scratch, keep, err)
+	if load, err := l.Preflight().Load(t.Context(), []string{one}); err != nil || len(load.Pods) != 3 || load.Scratch() != 1 || !slices.Contains(load.Budgets, want) {
+		t.Errorf("before: %+v, %v", load, err)
 	}
 	l.eventually("all pods but one to go", func() (string, bool) {
 		left, blocked, err := l.Nodes().DrainNodes(t.Context(), []string{one}, 1)
@@ -396,12 +396,12 @@ func TestPreflight(t *testing.T) {
 	if _, known := kubelets[one]; !known || err != nil {
 		t.Errorf("the kubelets are %v, %v", kubelets, err)
 	}
-	pods, _, budgets, err := ask.Load(t.Context(), []string{one})
-	if err != nil || pods != 2 || len(budgets) != 1 || !contains(budgets[0], "PodDisruptionBudget "+l.id+"/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-") {
-		t.Errorf("%d pods, %q, %v", pods, budgets, err)
+	load, err := ask.Load(t.Context(), []string{one})
+	if err != nil || len(load.Pods) != 2 || len(load.Budgets) != 1 || !contains(load.Budgets[0], "PodDisruptionBudget "+l.id+"/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-") {
+		t.Errorf("%+v, %v", load, err)
 	}
-	if pods, _, budgets, err := ask.Load(t.Context(), []string{"i-other"}); pods != 0 || len(budgets) != 0 || err != nil {
-		t.Errorf("elsewhere: %d pods, %q, %v", pods, budgets, err)
+	if load, err := ask.Load(t.Context(), []string{"i-other"}); len(load.Pods) != 0 || len(load.Budgets) != 0 || err != nil {
+		t.Errorf("elsewhere: %+v, %v", load, err)
 	}
 	written, err := ask.Written(t.Context(), []plan.Removal{
 		{APIVersion: "apps/v1", Kinds: []string{"DaemonSet", "NoSuchKind"}, Removed: 99}, {APIVersion: "apps/v1beta1", Kinds: []string{"DaemonSet"}, Removed: 16},

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -108,67 +107,5 @@ func writers(fields []metav1.ManagedFieldsEntry, apiVersion string) map[string]s
 		}
 		out[f.Manager] = max(out[f.Manager], at)
 	}
-	return out
-}
-
-// Load tells what draining the nodes on these instances would move: how many pods, how many of them have volumes that are the node's own
-// (emptyDir), and in words what would keep some of them: budgets that allow none to go now, and that no controller would make them anew.
-func (p Preflight) Load(ctx context.Context, instances []string) (pods, scratch int, budgets []string, err error) {
-	l, nodes, err := Nodes(p).on(ctx, instances)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	var moved []unstructured.Unstructured
-	for _, node := range nodes {
-		on, err := l.drainable(ctx, node.GetName())
-		if err != nil {
-			return 0, 0, nil, err
-		}
-		moved = append(moved, on...)
-	}
-	if len(moved) == 0 {
-		return 0, 0, nil, nil
-	}
-	for i := range moved {
-		if hasScratch(&moved[i]) {
-			scratch++
-		}
-	}
-	list, err := l.client.Resource(schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return 0, 0, nil, failure(fmt.Errorf("listing PodDisruptionBudgets: %w", err), gitops.ObserveFailed, scrubber{})
-	}
-	return len(moved), scratch, slices.Concat(unmanaged(moved), tight(list.Items, moved)), nil
-}
-
-// hasScratch reports whether a pod keeps something on its node's disk, which goes with the pod. What is in memory goes with every restart.
-func hasScratch(pod *unstructured.Unstructured) bool {
-	volumes, _ := gitops.At(pod.Object, "spec", "volumes")
-	list, _ := volumes.([]any)
-	return slices.ContainsFunc(list, func(v any) bool {
-		volume, _ := v.(gitops.Tree)
-		_, scratch := volume["emptyDir"]
-		return scratch && gitops.StringAt(volume, "emptyDir", "medium") != "Memory"
-	})
-}
-
-// tight says which budgets allow none of some pods to go now.
-func tight(budgets, pods []unstructured.Unstructured) []string {
-	var out []string
-	for _, b := range budgets {
-		if number(b.Object, "status", "disruptionsAllowed") > 0 {
-			continue
-		}
-		var covered []string
-		for i := range pods {
-			if pods[i].GetNamespace() == b.GetNamespace() && covers(b, &pods[i]) {
-				covered = append(covered, pods[i].GetName())
-			}
-		}
-		if len(covered) > 0 {
-			out = append(out, allowance(b)+", and covers "+few(covered))
-		}
-	}
-	slices.Sort(out)
 	return out
 }

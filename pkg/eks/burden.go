@@ -14,17 +14,16 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // burden is what moving the nodes of a live group means for what runs on them.
 type burden struct {
 	// Counted says that the cluster told.
 	Counted bool
-	Pods    int
-	// Scratch are those of the pods that lose what they have on the disk of their node (emptyDir).
-	Scratch int
-	// Budgets are those that allow no pod to go now, in words.
-	Budgets []string
+	plan.Load
+	// Short says, in words, which of the pods have no place on the nodes that they move to.
+	Short []string
 	// Unknown says why nothing is known of the pods.
 	Unknown string
 }
@@ -79,14 +78,24 @@ func (l lineup) rolls() bool {
 	return l.target != nil && l.target.Managed && len(l.staying()) == 0 && l.diff.differs("version", "releaseVersion", "launchTemplate")
 }
 
-// moved are the live groups whose nodes go, be it together or in batches.
-func (c *Config) moved(w *world) []*group {
-	var out []*group
+// move is a live group whose nodes go, be it together or in batches, and what the file has in its place.
+type move struct {
+	group *group
+	want  nodegroup
+	line  lineup
+}
+
+// moves are all of them.
+func (c *Config) moves(w *world) []move {
+	var out []move
 	for _, want := range c.nodegroups() {
 		line := c.lineup(w, want)
-		out = append(out, line.staying()...)
+		going := line.staying()
 		if line.rolls() {
-			out = append(out, line.target)
+			going = append(going, line.target)
+		}
+		for _, g := range going {
+			out = append(out, move{g, want, line})
 		}
 	}
 	return out
@@ -98,36 +107,38 @@ func (c *Cloud) readBurdens(ctx context.Context, cfg *Config, w *world) error {
 	if c.Teardown || w.Cluster == nil {
 		return nil
 	}
-	moved := cfg.moved(w)
-	found := make([]burden, len(moved))
+	moves := cfg.moves(w)
+	found := make([]burden, len(moves))
+	var free map[string]int
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	var subnets []string
-	for i, group := range moved {
-		subnets = append(subnets, group.subnets()...)
-		if instances := group.instances(); c.Preflight != nil && len(instances) > 0 {
-			g.Go(func() (err error) { found[i], err = c.load(gctx, instances); return err })
+	for i, m := range moves {
+		subnets = append(subnets, m.group.subnets()...)
+		if c.Preflight != nil && len(m.group.instances()) > 0 {
+			g.Go(func() (err error) { found[i], err = c.load(gctx, cfg, w, m); return err })
 		}
 	}
 	if len(subnets) > 0 {
-		g.Go(func() error { w.Free = c.readFree(gctx, subnets); return nil })
+		g.Go(func() error { free = c.readFree(gctx, subnets); return nil })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	w.Burdens = map[string]burden{}
-	for i, group := range moved {
-		w.Burdens[group.Name] = found[i]
+	w.Burdens, w.Free = map[string]burden{}, free
+	for i, m := range moves {
+		w.Burdens[m.group.Name] = found[i]
 	}
 	return nil
 }
 
-// load asks the cluster what runs on instances. It fails only when the look is called off.
-func (c *Cloud) load(ctx context.Context, instances []string) (burden, error) {
-	pods, scratch, budgets, err := c.Preflight.Load(ctx, instances)
+// load asks the cluster what runs on a group's nodes, and finds out whether it has a place on those that it moves to. It fails only when the
+// look is called off.
+func (c *Cloud) load(ctx context.Context, cfg *Config, w *world, m move) (burden, error) {
+	load, err := c.Preflight.Load(ctx, m.group.instances())
 	switch {
 	case err == nil:
-		return burden{Counted: true, Pods: pods, Scratch: scratch, Budgets: budgets}, nil
+		return burden{Counted: true, Load: load, Short: c.shortages(ctx, cfg, w, m, load)}, ctx.Err()
 	case ctx.Err() != nil:
 		return burden{}, ctx.Err()
 	}
@@ -191,7 +202,7 @@ func (w *world) batches(want nodegroup, g *group) (effect string, minutes int) {
 	b := w.Burdens[g.Name]
 	said := []string{fmt.Sprintf("%s replaced, %d at a time", theNodes(nodes), size)}
 	said = append(said, b.says()...)
-	said = append(said, w.room(g, size, b.Pods*size/len(nodes))...)
+	said = append(said, w.room(g, size, len(b.Pods)*size/len(nodes))...)
 	rounds := (len(nodes) + size - 1) / size
 	return strings.Join(said, "; "), minutesStack + rounds*(minutesNode+minutesDrain)
 }
@@ -201,16 +212,11 @@ func (w *world) whole(want nodegroup, g *group) (effect string, minutes int) {
 	nodes := g.instances()
 	b := w.Burdens[g.Name]
 	said := b.says()
-	s := want.base().ScalingConfig
-	start, most := 0, 0
-	if s != nil {
-		start = max(toInt(s.DesiredCapacity), toInt(s.MinSize))
-		most = max(toInt(s.MaxSize), start)
-	}
-	if most > 0 && most < len(nodes) {
+	start, most := want.sizes()
+	if most < len(nodes) {
 		said = append(said, fmt.Sprintf("what replaces it may have %d of these %d nodes (maxSize)", most, len(nodes)))
 	}
-	said = append(said, w.room(g, max(start, 1), b.Pods)...)
+	said = append(said, w.room(g, start, len(b.Pods))...)
 	return strings.Join(said, "; "), 2*minutesStack + minutesNode + minutesDrain
 }
 
@@ -239,7 +245,7 @@ func theNodes(instances []string) string {
 	return fmt.Sprintf("%d nodes (%s) are", len(instances), firstOf(instances))
 }
 
-// says tells what moves, and what could keep it.
+// says tells what moves, what could keep it, and what has no place to go.
 func (b burden) says() []string {
 	var said []string
 	switch {
@@ -247,18 +253,18 @@ func (b burden) says() []string {
 		return []string{"what runs on them could not be read: " + b.Unknown}
 	case !b.Counted:
 		return nil
-	case b.Pods == 1:
+	case len(b.Pods) == 1:
 		said = append(said, "1 pod moves")
 	default:
-		said = append(said, fmt.Sprintf("%d pods move", b.Pods))
+		said = append(said, fmt.Sprintf("%d pods move", len(b.Pods)))
 	}
-	if b.Scratch > 0 {
-		said = append(said, fmt.Sprintf("%d of them may lose what they have in emptyDir volumes", b.Scratch))
+	if n := b.Scratch(); n > 0 {
+		said = append(said, fmt.Sprintf("%d of them may lose what they have in emptyDir volumes", n))
 	}
 	for _, budget := range b.Budgets {
 		said = append(said, "may be kept waiting: "+budget)
 	}
-	return said
+	return append(said, b.Short...)
 }
 
 // room says whether the subnets have too few addresses for more nodes and pods beside those that are there. Pods of a cluster with IPv6

@@ -344,7 +344,7 @@ func blockUpgrade(_ *Config, w *world) {
 	old := w.Groups["system"].Nodegroup
 	old.Version, old.ReleaseVersion, old.ModifiedAt = aws.String("1.32"), aws.String("1.32.5-20250101"), aws.Time(looked.Add(time.Hour))
 	w.Addons["snapshot-controller"] = &ekstypes.Addon{AddonName: aws.String("snapshot-controller"), AddonVersion: aws.String("v8.0.0-eksbuild.1"), Status: ekstypes.AddonStatusActive}
-	w.Burdens = map[string]burden{"batch": {Counted: true, Pods: 12, Budgets: []string{"PodDisruptionBudget shop/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-1, web-2"}}}
+	w.Burdens = map[string]burden{"batch": {Counted: true, Load: plan.Load{Pods: make([]plan.Pod, 12), Budgets: []string{"PodDisruptionBudget shop/web allows 0 disruptions now (2 healthy pods, 2 needed), and covers web-1, web-2"}}}}
 	w.Free = map[string]int{}
 	w.Preflight = &preflight{
 		Addons: map[string][]addonVersion{

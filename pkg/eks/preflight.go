@@ -24,9 +24,8 @@ type Preflight interface {
 	Kubelets(ctx context.Context) (map[string]string, error)
 	// Written lists the live objects of which some manager wrote fields in versions of the API that go.
 	Written(ctx context.Context, going []plan.Removal) ([]plan.Written, error)
-	// Load tells what draining the nodes on these instances would move: how many pods, how many of them have something on the
-	// disk of their node, and in words what may keep them, such as budgets that allow none to go now.
-	Load(ctx context.Context, instances []string) (pods, scratch int, budgets []string, err error)
+	// Load tells what draining the nodes on these instances would move.
+	Load(ctx context.Context, instances []string) (plan.Load, error)
 }
 
 // preflight is what is known about an upgrade beyond what every look tells.

@@ -18,16 +18,22 @@ import (
 // filterValues is how many values one filter of a request has at most here; EC2 takes 200 (EC2 user guide, "Filter your resources").
 const filterValues = 100
 
-// readMachines reads what the instance types of a live group are, where git has a selector that it was not made with. They are asked for
-// once: an instance type does not change.
+// readMachines reads what the instance types of a live group are, where git has a selector that it was not made with.
 func (c *Cloud) readMachines(ctx context.Context, cfg *Config, g *group) error {
 	want, known := cfg.nodegroup(g.User)
 	if !known || !want.selects() || g.madeWith(want) {
 		return nil
 	}
+	var err error
+	g.Machines, err = c.machinesOf(ctx, g.types())
+	return err
+}
+
+// machinesOf are the instance types of these names, without those that EC2 does not know. Each is asked for once: it does not change.
+func (c *Cloud) machinesOf(ctx context.Context, types []string) (map[string]machine, error) {
 	var missing []string
 	c.mu.Lock()
-	for _, name := range g.types() {
+	for _, name := range types {
 		if _, ok := c.machines[name]; !ok {
 			missing = append(missing, name)
 		}
@@ -37,7 +43,7 @@ func (c *Cloud) readMachines(ctx context.Context, cfg *Config, g *group) error {
 	for names := range slices.Chunk(missing, filterValues) {
 		found, err := c.describeMachines(ctx, []ec2types.Filter{{Name: aws.String("instance-type"), Values: names}})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.mu.Lock()
 		maps.Copy(c.machines, found)
@@ -45,13 +51,13 @@ func (c *Cloud) readMachines(ctx context.Context, cfg *Config, g *group) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	g.Machines = map[string]machine{}
-	for _, name := range g.types() {
+	out := map[string]machine{}
+	for _, name := range types {
 		if m, ok := c.machines[name]; ok {
-			g.Machines[name] = m
+			out[name] = m
 		}
 	}
-	return nil
+	return out, nil
 }
 
 func (c *Cloud) describeMachines(ctx context.Context, filters []ec2types.Filter) (map[string]machine, error) {

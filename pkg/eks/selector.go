@@ -94,12 +94,14 @@ func (c *Config) checkSelectors(item gitops.Item) []*gitops.Error {
 	return out
 }
 
-// machine is what EC2 says of an instance type, as far as a selector asks. It does not change while the type exists.
+// machine is what EC2 says of an instance type, as far as selectors and pods ask. It does not change while the type exists.
 type machine struct {
 	VCPUs         int
 	MemoryMiB     int64
 	GPUs, Neurons int
 	Architectures []string
+	// Interfaces are how many it has at most, and Addresses those of IPv4 that each has.
+	Interfaces, Addresses int
 }
 
 func machineOf(i ec2types.InstanceTypeInfo) machine {
@@ -124,6 +126,10 @@ func machineOf(i ec2types.InstanceTypeInfo) machine {
 		for _, a := range i.ProcessorInfo.SupportedArchitectures {
 			out.Architectures = append(out.Architectures, string(a))
 		}
+	}
+	if i.NetworkInfo != nil {
+		out.Interfaces = int(aws.ToInt32(i.NetworkInfo.MaximumNetworkInterfaces))
+		out.Addresses = int(aws.ToInt32(i.NetworkInfo.Ipv4AddressesPerInterface))
 	}
 	return out
 }

@@ -252,6 +252,8 @@ type kube struct {
 	// pods are left to evict, by instance; budget keeps them from going.
 	pods    map[string]int
 	perNode int
+	// load is what upgrades are told that moves; when nil, perNode pods of each instance.
+	load *plan.Load
 	// scratch is how many pods have something on their node's disk; pace is of how many nodes at once pods were to go, in each step.
 	scratch  int
 	pace     []int
@@ -291,15 +293,21 @@ func (k *kube) Written(context.Context, []plan.Removal) ([]plan.Written, error) 
 	return nil, k.trouble()
 }
 
-func (k *kube) Load(_ context.Context, instances []string) (int, int, []string, error) {
+func (k *kube) Load(_ context.Context, instances []string) (plan.Load, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.asked++
-	var budgets []string
-	if k.budget != "" {
-		budgets = []string{k.budget}
+	if k.load != nil {
+		return *k.load, k.trouble()
 	}
-	return k.perNode * len(instances), k.scratch, budgets, k.trouble()
+	out := plan.Load{Pods: make([]plan.Pod, k.perNode*len(instances))}
+	for i := range k.scratch {
+		out.Pods[i].Scratch = true
+	}
+	if k.budget != "" {
+		out.Budgets = []string{k.budget}
+	}
+	return out, k.trouble()
 }
 
 func (k *kube) ReadyNodes(_ context.Context, instances []string) (int, error) {
