@@ -67,8 +67,13 @@ func groupEntries(schema []string, managed bool) []entry {
 			}
 		case replaced:
 			e.seen = "what its stack recorded"
-			if f.live != nil || f.name == selectorField {
+			switch {
+			case f.live != nil, f.name == selectorField:
 				e.seen = f.seen
+			case f.teller.drifts:
+				e.seen = f.teller.seen
+			case f.teller.of != nil:
+				e.seen += ", else " + f.teller.seen
 			}
 		default:
 		}
@@ -455,6 +460,12 @@ made: of the types that EC2 describes so ("ec2:DescribeInstanceTypes"), those th
 and the nodegroup and its stack have them from then on: a type that AWS brings out later changes nothing. Another selector replaces the
 nodegroup only where types that it has do not fit it; the plan names these. Naming the types of a managed nodegroup in place of the selector that
 chose them, or the other way round, changes nothing.
+
+A nodegroup that eksctl made, or that is adopted, has no record of what it was made from. Its fields are read from EKS, its Auto Scaling group, its
+launch template with the user data, and the template of its stack, and what git says otherwise replaces it. What of them nothing tells, in a plan
+with such a nodegroup, is noted by the field ("NotManaged") where the file says it, and is no difference: an image that was chosen by name ("auto"),
+and whatever user data says that eksctl did not write. Of a nodegroup with a record, what can be changed behind its back (an image, the metadata
+options, the Auto Scaling group's policies and target groups) is read from AWS all the same.
 
 `, `"`, "`"))
 	out.WriteString(`| changed by | means |

@@ -186,6 +186,7 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		note := gitops.Errorf(gitops.NotManaged, "secretsEncryption: secrets are encrypted with %s, which the file does not say; that cannot be removed", key)
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
+	c.observeUntold(w, out)
 	if note := c.otherSubnets(w); note != nil {
 		out[note.Ref] = gitops.Observation{Err: note}
 	}
