@@ -97,7 +97,7 @@ type Cloud struct {
 	offers map[string]offer
 	// suggestions are the pod identities that EKS recommends, by addon that is being made.
 	suggestions map[string][]api.PodIdentityAssociation
-	// machines are the instance types that selectors asked about.
+
 	// machines are the instance types that were asked about.
 	machines map[string]machine
 	// catalogs are the versions that EKS offers of an addon, by addon.

@@ -16,6 +16,8 @@ type comparison struct {
 	live, next gitops.Tree
 	// replace says why live cannot become next in place.
 	replace []string
+	// untold are the fields of which nothing live tells the value; they are taken as they should be.
+	untold []string
 	// unfit are the instance types of a nodegroup that its selector does not ask for.
 	unfit []string
 }
@@ -97,7 +99,7 @@ func (g nodegroup) followsVersion() bool {
 }
 
 // compareGroup compares a live group with a nodegroup of the file. What AWS does not tell and the stack did not record
-// is taken as it should be: an unknown is no reason to replace nodes.
+// is taken as it should be, and noted: an unknown is no reason to replace nodes.
 func (c *Config) compareGroup(want nodegroup, g *group) comparison {
 	out := comparison{live: gitops.Tree{}, next: c.wantedGroup(want)}
 	if g.Managed != (want.managed != nil) {
@@ -107,7 +109,7 @@ func (c *Config) compareGroup(want nodegroup, g *group) comparison {
 	}
 	c.compareMutable(&out, want, g)
 	out.compareSelector(want, g)
-	out.compareFixed(want, g)
+	out.compareFixed(c, want, g)
 	if id := g.identity(); id != "" {
 		// The identity is on both sides: it is no difference, but an approval to replace one group is none for its successor.
 		out.live["metadata"] = gitops.Tree{"uid": id}
@@ -128,7 +130,7 @@ func (g *group) identity() string {
 }
 
 // compareFixed fills in the fields that are fixed at creation.
-func (c *comparison) compareFixed(want nodegroup, g *group) {
+func (c *comparison) compareFixed(cfg *Config, want nodegroup, g *group) {
 	kind := "a self-managed nodegroup"
 	if want.managed != nil {
 		kind = "a managed nodegroup"
@@ -143,7 +145,7 @@ func (c *comparison) compareFixed(want nodegroup, g *group) {
 		case !row(name).class(managed).compared():
 			c.live[name] = c.next[name]
 		case !done && fixed(name):
-			c.live[name] = liveField(name, c.next[name], want, g)
+			c.live[name] = c.liveField(cfg, name, want, g)
 		}
 	}
 	if g.Managed == managed {
@@ -179,15 +181,19 @@ func (c *comparison) compareDropped(want nodegroup, g *group, fixed func(string)
 	}
 }
 
-// liveField finds the live value of a field: from AWS, else from what the stack recorded, else it is unknown.
-func liveField(name string, next any, want nodegroup, g *group) any {
-	if r := row(name); r.live != nil {
+// liveField finds the live value of a field: from AWS, else from what the stack recorded, else from what the stack was made from.
+func (c *comparison) liveField(cfg *Config, name string, want nodegroup, g *group) any {
+	r, next := row(name), c.next[name]
+	if r.live != nil {
 		if v, known := r.live(g); known {
 			return v
 		}
 	}
-	if g.Recorded == nil {
-		return next
+	if g.Recorded == nil || r.teller.drifts {
+		live := r.told(subject{c: cfg, want: want, g: g, next: next})
+		if _, unknown := live.(untold); !unknown || g.Recorded == nil {
+			return settle(name, next, live, c.doubt)
+		}
 	}
 	recorded := g.Recorded[name]
 	if recorded == nil {
@@ -224,7 +230,7 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 	compareScale(out, want, g)
 	c.compareScaling(out, want, g)
 	if want.managed == nil {
-		compareSelf(out, g)
+		c.compareSelf(out, want, g)
 		out.compareSettings(want, g)
 		return
 	}
@@ -264,13 +270,17 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 }
 
 // compareSelf fills in what differs for self-managed groups: labels and taints are baked in, tags are the scaling group's.
-func compareSelf(out *comparison, g *group) {
+func (c *Config) compareSelf(out *comparison, want nodegroup, g *group) {
 	for _, name := range []string{"labels", "taints"} {
-		if g.Recorded == nil {
-			keep(out, name)
-			continue
+		live := g.Recorded[name]
+		if _, wanted := out.next[name]; g.Recorded == nil {
+			live = row(name).told(subject{c: c, want: want, g: g, next: out.next[name]})
+			if _, unknown := live.(untold); unknown && !wanted {
+				continue
+			}
+			live = settle(name, out.next[name], live, out.doubt)
 		}
-		set(out, name, g.Recorded[name])
+		set(out, name, live)
 	}
 	if v, ok := out.next["version"].(string); ok {
 		out.live["version"] = v

@@ -59,7 +59,7 @@ const (
 const byLaunchTemplate = "ec2:DescribeLaunchTemplateVersions"
 
 // field is one row of the table of nodegroup fields. A field of the file that has no row is replaced, and its live value
-// is what the nodegroup's stack recorded.
+// is what the nodegroup's stack recorded, or not told.
 type field struct {
 	name          string
 	managed, self class
@@ -67,8 +67,10 @@ type field struct {
 	by, selfBy string
 	// live reads the value from AWS; false means that AWS does not tell it.
 	live func(*group) (any, bool)
+	// teller reads it where live does not.
+	teller teller
 	// seen and selfSeen say where it is read, of a managed nodegroup and of a self-managed one, where that is not the call that describes
-	// the one or the other; of fields that are replaced, nothing but what the stack recorded tells it where neither is said.
+	// the one or the other; of fields that are replaced, nothing but what the stack recorded and the teller tells it where neither is said.
 	seen, selfSeen string
 	// launch says that live reads the launch template.
 	launch bool
@@ -114,10 +116,18 @@ func fields() []field {
 	for name := range strings.FieldsSeq(recordedFields) {
 		out = append(out, field{name: name})
 	}
+	all := tellers()
+	for i := range out {
+		t, ok := all[out[i].name]
+		if !ok {
+			continue
+		}
+		out[i].teller, out[i].launch = t, out[i].launch || t.launch
+	}
 	return out
 }
 
-// recordedFields are replaced, and only the nodegroup's stack tells what they were.
+// recordedFields are replaced. What they were, the nodegroup's stack recorded; else their tellers say it.
 const recordedFields = `additionalVolumes ami availabilityZones bottlerocket capacityReservation clusterDNS containerRuntime cpuCredits
 	disableIMDSv1 disablePodIMDS efaEnabled enableDetailedMonitoring enclaveEnabled iam instanceMarketOptions instanceName instancePrefix
 	kubeletExtraConfig localZones maxPodsPerNode overrideBootstrapCommand placement preBootstrapCommands privateNetworking
@@ -256,8 +266,12 @@ func taintList(taints []api.NodeGroupTaint) []any {
 		}
 		out = append(out, item)
 	}
-	slices.SortFunc(out, func(a, b any) int { return strings.Compare(string(gitops.DigestOf(a)), string(gitops.DigestOf(b))) })
+	sortTaints(out)
 	return out
+}
+
+func sortTaints(taints []any) {
+	slices.SortFunc(taints, func(a, b any) int { return strings.Compare(string(gitops.DigestOf(a)), string(gitops.DigestOf(b))) })
 }
 
 // liveTaints gives EKS's taints in eksctl's words.
@@ -273,6 +287,6 @@ func liveTaints(taints []ekstypes.Taint) []any {
 		}
 		out = append(out, item)
 	}
-	slices.SortFunc(out, func(a, b any) int { return strings.Compare(string(gitops.DigestOf(a)), string(gitops.DigestOf(b))) })
+	sortTaints(out)
 	return out
 }

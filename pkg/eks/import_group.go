@@ -42,11 +42,9 @@ func (d *draft) group(g *group, path string) gitops.Tree {
 		item = gitops.Clone(g.Recorded)
 		delete(item, "version") // it follows the cluster's
 		for _, f := range fields() {
-			if _, ok := item[f.name]; !ok || f.live == nil {
-				continue
-			}
-			if v, known := f.live(g); known {
-				item[f.name] = v
+			if next, ok := item[f.name]; ok && (f.live != nil || f.teller.drifts) {
+				live := f.told(subject{c: d.Config, want: wantedLike(g), g: g, next: next})
+				item[f.name] = settle(f.name, next, live, func(string) {})
 			}
 		}
 	}
@@ -154,31 +152,47 @@ func (d *draft) tellTags(item gitops.Tree, g *group, tags map[string]string) {
 
 // tell writes what AWS tells of a nodegroup for which there is no record.
 func (d *draft) tell(item gitops.Tree, g *group, path string) {
-	want := nodegroup{name: g.User, self: api.NewNodeGroup()}
-	if g.Managed {
-		want = nodegroup{name: g.User, managed: api.NewManagedNodeGroup()}
-	}
+	want := wantedLike(g)
 	defaults, _ := treeOf(defaultsOf(want)).(gitops.Tree)
 	for _, f := range fields() {
-		if f.live == nil {
+		if f.teller.implied || f.class(g.Managed) != replaced {
 			continue
 		}
-		if v, known := f.live(g); known && v != false && !equal(v, defaults[f.name]) {
+		v := plainly(f.told(subject{c: d.Config, want: want, g: g}))
+		if !alike(v, defaults[f.name]) {
 			say(item, f.name, v)
 		}
 	}
-	if strings.Contains(gitops.StringAt(item, "instanceType"), ",") {
-		delete(item, "instanceType") // there are several
+	if _, several := item["instancesDistribution"]; several || strings.Contains(gitops.StringAt(item, "instanceType"), ",") {
+		delete(item, "instanceType")
 	} else {
 		delete(item, "instanceTypes")
 	}
 	d.tellGiven(item, g, path)
 	d.tellPlace(item, g)
-	if !g.Managed {
-		d.note("%s (%s): labels, taints and whatever else is only in its user data were not recorded; they stay as they are, and a group that replaces it would not have them", path, g.User)
-	} else if g.Stack != nil {
+	d.noteUnrecorded(g, path)
+}
+
+// noteUnrecorded says what of a group is not written, because nothing recorded it.
+func (d *draft) noteUnrecorded(g *group, path string) {
+	field := map[bool]string{true: "preBootstrapCommands", false: "labels"}[g.Managed]
+	switch _, unread := row(field).told(subject{c: d.Config, want: wantedLike(g), g: g}).(untold); {
+	case g.Managed && g.Stack == nil:
+	case !unread:
+		d.note("%s (%s): it is written as AWS tells it; an image that was chosen for it (ami), clusterDNS and settings of Bottlerocket are not, and a group that replaces it would not have them", path, g.User)
+	case g.Managed:
 		d.note("%s (%s): what neither EKS nor its launch template tells, such as bootstrap commands, was not recorded; it stays as it is, and a group that replaces it would not have it", path, g.User)
+	default:
+		d.note("%s (%s): labels, taints and whatever else is only in its user data were not recorded; they stay as they are, and a group that replaces it would not have them", path, g.User)
 	}
+}
+
+// wantedLike is a nodegroup of the same name and kind of which a file says no more.
+func wantedLike(g *group) nodegroup {
+	if g.Managed {
+		return nodegroup{name: g.User, managed: api.NewManagedNodeGroup()}
+	}
+	return nodegroup{name: g.User, self: api.NewNodeGroup()}
 }
 
 // tellGiven writes what a nodegroup has that its stack did not make: role, launch template, key, disk and images of others.
@@ -228,13 +242,7 @@ func windows(ami string) string {
 
 // tellPlace writes where the nodes are, unless it is where eksctl puts them by itself: in the public subnets.
 func (d *draft) tellPlace(item gitops.Tree, g *group) {
-	var ids []string
-	switch {
-	case g.Nodegroup != nil:
-		ids = g.Nodegroup.Subnets
-	case g.Scaling != nil && aws.ToString(g.Scaling.VPCZoneIdentifier) != "":
-		ids = strings.Split(*g.Scaling.VPCZoneIdentifier, ",")
-	}
+	ids := g.subnets()
 	same := func(others []string) bool { return equal(sortedStrings(ids), sortedStrings(others)) }
 	switch {
 	case len(ids) == 0, same(d.ids("public")):

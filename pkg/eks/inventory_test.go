@@ -52,6 +52,16 @@ func inventory(t *testing.T) []entry {
 // recordedByStack is where the file of a nodegroup is found that AWS does not tell.
 const recordedByStack = "what its stack recorded"
 
+// tellsOf are those of a teller's calls that it reads for a kind of nodegroup: EKS describes managed ones only.
+func tellsOf(calls string, managed bool) string {
+	const eks, scaling = "eks:DescribeNodegroup", "autoscaling:DescribeAutoScalingGroups"
+	all := strings.Split(calls, ", ")
+	both := slices.Contains(all, eks) && slices.Contains(all, scaling)
+	return strings.Join(slices.DeleteFunc(all, func(call string) bool {
+		return call == eks && !managed || call == scaling && managed && both
+	}), ", ")
+}
+
 // groupEntries are the rows of the nodegroups of one kind.
 func groupEntries(schema []string, managed bool) []entry {
 	list, live := "nodeGroups[]", "autoscaling:DescribeAutoScalingGroups"
@@ -73,6 +83,12 @@ func groupEntries(schema []string, managed bool) []entry {
 			}
 		case replaced:
 			e.seen = cmp.Or(f.seenIn(managed), recordedByStack)
+			switch {
+			case f.teller.drifts:
+				e.seen = tellsOf(f.teller.seen, managed)
+			case f.live == nil && f.teller.of != nil:
+				e.seen += ", else " + tellsOf(f.teller.seen, managed)
+			}
 		default:
 		}
 		out = append(out, e)
@@ -467,6 +483,12 @@ made: of the types that EC2 describes so ("ec2:DescribeInstanceTypes"), those th
 and the nodegroup and its stack have them from then on: a type that AWS brings out later changes nothing. Another selector replaces the
 nodegroup only where types that it has do not fit it; the plan names these. Naming the types of a managed nodegroup in place of the selector that
 chose them, or the other way round, changes nothing.
+
+A nodegroup that eksctl made, or that is adopted, has no record of what it was made from. Its fields are read from EKS, its Auto Scaling group, its
+launch template with the user data, and the template of its stack, and what git says otherwise replaces it. What of them nothing tells, in a plan
+with such a nodegroup, is noted by the field ("NotManaged") where the file says it, and is no difference: an image that was chosen by name ("auto"),
+and whatever user data says that eksctl did not write. Of a nodegroup with a record, what can be changed behind its back (an image, the metadata
+options, the Auto Scaling group's policies and target groups) is read from AWS all the same.
 
 `, `"`, "`"))
 	out.WriteString(`| changed by | means |

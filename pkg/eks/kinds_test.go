@@ -16,8 +16,8 @@ import (
 	"github.com/eks-gitops/reconciler/internal/sim/kinds"
 )
 
-// TestKinds makes a cluster of every kind that eksctl's public examples show, finds nothing left to do, imports it, and takes it down
-// until nothing is left but what was there before.
+// TestKinds makes a cluster of every kind that eksctl's public examples show, finds nothing left to do, neither when nothing recorded what
+// its nodegroups were made from, imports it, and takes it down until nothing is left but what was there before.
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	all, err := kinds.Names()
@@ -40,6 +40,8 @@ func TestKinds(t *testing.T) {
 			r.explained()
 			r.converge()
 			r.settled("creation")
+
+			r.settledUnrecorded()
 
 			got := r.imported()
 			if len(got.Left) > 0 || len(got.Problems) > 0 || got.Adopted {

@@ -44,9 +44,11 @@ func TestRowsActed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			before := written(tt.file, [2]string{})
-			r := newRig(t, before)
+			r := newRig(t, bare)
 			r.around()
+			file := strings.Replace(tt.file, "lt-1", r.template("own", "m5.large", "m6i.large"), 1)
+			before := written(file, [2]string{})
+			r.git(before)
 			r.converge()
 			r.settled("creation")
 			for _, e := range inventory(t) {
@@ -60,7 +62,7 @@ func TestRowsActed(t *testing.T) {
 						kind = k
 					}
 				}
-				r.git(written(tt.file, edit))
+				r.git(written(file, edit))
 				if p := r.plan(); len(p.Changes) != 1 || p.Changes[0].Ref.Kind != kind || p.Changes[0].Action != plan.Update {
 					t.Errorf("%s: want one update of a %s:\n%s", e.path, kind, describe(nil, p))
 				}

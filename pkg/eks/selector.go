@@ -258,11 +258,7 @@ func (g *group) types() []string {
 		out = g.Nodegroup.InstanceTypes
 	case g.Managed:
 	case g.Scaling != nil && g.Scaling.MixedInstancesPolicy != nil && g.Scaling.MixedInstancesPolicy.LaunchTemplate != nil:
-		for _, o := range g.Scaling.MixedInstancesPolicy.LaunchTemplate.Overrides {
-			if o.InstanceType != nil {
-				out = append(out, *o.InstanceType)
-			}
-		}
+		out = overrides(g.Scaling)
 	case g.Launch != nil && g.Launch.InstanceType != "":
 		out = []string{string(g.Launch.InstanceType)}
 	}
@@ -322,12 +318,16 @@ func (c *comparison) compareSelector(want nodegroup, g *group) {
 	switch {
 	case err != nil, g.madeWith(want):
 	case len(g.types()) == 0:
-		if g.Recorded != nil {
-			c.live[selectorField] = g.Recorded[selectorField]
+		if g.Recorded == nil {
+			c.doubt(selectorField)
+			return
 		}
+		c.live[selectorField] = g.Recorded[selectorField]
 	default:
 		if c.unfit = g.unfit(s); len(c.unfit) > 0 {
 			c.live[selectorField] = g.Recorded[selectorField]
+		} else if g.Recorded == nil && slices.ContainsFunc(g.types(), func(name string) bool { _, known := g.Machines[name]; return !known }) {
+			c.doubt(selectorField)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (c *Cloud) groupsOfStacks(w *world) {
 			g.User = user
 		}
 		template := w.Templates[aws.ToString(s.StackName)]
-		g.Recorded, g.Ordered = gitops.TreeAt(template, "Metadata", tagUserName), orderedTypes(template)
+		g.Template, g.Recorded, g.Ordered = template, gitops.TreeAt(template, "Metadata", tagUserName), orderedTypes(template)
 		w.Groups[name] = g
 	}
 }
@@ -83,12 +83,15 @@ func (c *Cloud) fillGroups(ctx context.Context, cfg *Config, w *world, names []s
 	if err != nil {
 		return err
 	}
+	around := surroundingsOf(w.Stacks[clusterStack(cfg.Name)])
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	filled := make([]*group, len(names))
 	for i, name := range names {
 		g.Go(func() (err error) {
-			if filled[i], err = c.fillGroup(ctx, cfg, *w.Groups[name], scaling); err == nil {
+			own := *w.Groups[name]
+			own.Around = around
+			if filled[i], err = c.fillGroup(ctx, cfg, own, scaling); err == nil {
 				err = c.readMachines(ctx, cfg, filled[i])
 			}
 			return err

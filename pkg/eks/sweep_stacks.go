@@ -166,10 +166,10 @@ func (c *Cloud) readTemplates(ctx context.Context, w *world, names []string) err
 	return nil
 }
 
-// worthReading says that the stack's template is worth reading: it makes an IAM role, it records what a nodegroup or the cluster was
+// worthReading says that the stack's template is worth reading: it makes an IAM role, it tells what a nodegroup or the cluster was
 // made from, or it names the principal of an access entry.
 func worthReading(s cfntypes.Stack) bool {
-	return tag(s, tagUserName) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != "" || tag(s, tagCapabilityRole) != "" || makesEntry(s) || makesCluster(s)
+	return tag(s, tagNodegroup) != "" || tag(s, tagIRSA) != "" || tag(s, tagPodIdentity) != "" || tag(s, tagAddon) != "" || tag(s, tagCapabilityRole) != "" || makesEntry(s) || makesCluster(s)
 }
 
 // makesCluster says that a stack has the name of the one that makes the cluster, or the role of its nodes or of its pods on Fargate.

@@ -98,6 +98,10 @@ type group struct {
 	Scaling *astypes.AutoScalingGroup
 	// Launch is the content of its launch template, where there is one.
 	Launch *ec2types.ResponseLaunchTemplateData
+	// Template is the template of its stack; nil when it was not read.
+	Template gitops.Tree
+	// Around are the cluster's subnets.
+	Around surroundings
 	// Ordered are the instance types that its stack's template names.
 	Ordered []string
 	// Machines are what EC2 says of its instance types, where a selector of git asks.
