@@ -36,6 +36,7 @@ func (a *app) teardownCommand() *cobra.Command {
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask for the cluster's name")
 	c.Flags().BoolVar(&approval, "approval", false, "only write the approval into the folder of the repository")
 	c.Flags().BoolVar(&a.skipping, "skip-objects", false, "leave the objects inside alone, for a cluster whose API cannot be reached any more")
+	c.Flags().BoolVar(&a.logGroups, "log-groups", false, "delete what the control plane logged, too (log group /aws/eks/NAME/cluster)")
 	c.MarkFlagsMutuallyExclusive("approval", "yes")
 	c.MarkFlagsMutuallyExclusive("approval", "skip-objects")
 	return c
@@ -89,7 +90,7 @@ func (a *app) openEnding(ctx context.Context, sink run.Sink, args []string) (*fl
 		return nil, gitops.Cluster{}, fmt.Errorf("tearing down: %s matches %d clusters, name one", args[0], len(f.clusters))
 	}
 	cluster := &f.clusters[0]
-	cluster.Ending, cluster.Overlays = true, nil
+	cluster.Ending, cluster.LogGroups, cluster.Overlays = true, a.logGroups, nil
 	return f, *cluster, nil
 }
 

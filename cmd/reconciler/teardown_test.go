@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/eks-gitops/reconciler/pkg/eks"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/render"
@@ -15,27 +16,28 @@ import (
 func TestEndingFile(t *testing.T) {
 	t.Parallel()
 	ref := gitops.Ref{Domain: gitops.EKS, Kind: "Cluster", Namespace: "dev", Name: "dev"}
+	logs := gitops.Ref{Domain: gitops.EKS, Kind: eks.KindLogGroup, Namespace: "dev", Name: "/aws/eks/dev/cluster"}
+	over := false
 	build := func(stack string, policies ...plan.Policy) plan.Plan {
-		return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: gitops.Observed{
+		seen := gitops.Observed{
 			ref: {Live: gitops.Tree{"metadata": gitops.Tree{"name": "dev"}}, Owned: true, Identity: stack},
-			{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}:                    {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
+			{Domain: gitops.K8s, Kind: "Namespace", Name: "shop"}: {Live: gitops.Tree{"kind": "Namespace"}, Owned: true, Overlay: "addons/shop"},
+			logs: {Live: gitops.Tree{"name": "logs"}, Owned: true, Identity: "logs of " + stack, Needs: []gitops.Ref{ref}},
 			{Domain: gitops.K8s, Kind: "Service", Namespace: "default", Name: "web"}: {Live: gitops.Tree{"kind": "Service"}, Owned: true, Extra: true},
-		}}, policies...)
+		}
+		if over {
+			seen = gitops.Observed{logs: seen[logs]}
+		}
+		return plan.Build(plan.Input{Desired: gitops.Desired{Cluster: "dev"}, Observed: seen}, policies...)
 	}
 	shown := build("stack/1", plan.End(nil, false))
-	at := 0
-	for i, c := range shown.Changes {
-		if c.Ref == ref {
-			at = i
-		}
-	}
 	config := gitops.Item{Spec: gitops.Tree{"metadata": gitops.Tree{"name": "dev", "region": "eu-west-1"}}}
-	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config}, shown.Changes[at])
-	if !strings.Contains(string(file), "it deletes 1 Cluster, 2 objects inside (1 of them made beside git).") {
+	file := endingFile(shown, gitops.Cluster{Name: "dev", Folder: "clusters/dev", Config: config, LogGroups: true})
+	if !strings.Contains(string(file), "it deletes 1 Cluster, 1 LogGroup, 2 objects inside (1 of them made beside git).") {
 		t.Errorf("the file does not say what goes:\n%s", file)
 	}
 	all, err := render.New(render.Options{}).Clusters(t.Context(), gitops.Snapshot{Files: fstest.MapFS{"clusters/dev/approvals/teardown.yaml": {Data: file}}})
-	if err != nil || len(all) != 1 || len(all[0].Problems) > 0 || !all[0].Ending {
+	if err != nil || len(all) != 1 || len(all[0].Problems) > 0 || !all[0].Ending || !all[0].LogGroups {
 		t.Fatalf("%v %+v", err, all)
 	}
 	if region := gitops.StringAt(all[0].Config.Spec, "metadata", "region"); all[0].Name != "dev" || region != "eu-west-1" {
@@ -50,5 +52,10 @@ func TestEndingFile(t *testing.T) {
 		if c.Applies() {
 			t.Errorf("%s of another cluster goes", c.Ref)
 		}
+	}
+	// A process that begins when only the logs are left knows them by their own id.
+	over = true
+	if p := build("stack/1", plan.End(all[0].Approvals, false)); len(p.Changes) != 1 || !p.Changes[0].Applies() {
+		t.Errorf("the logs: %+v", p.Changes)
 	}
 }

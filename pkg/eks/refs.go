@@ -37,6 +37,8 @@ const (
 	KindLoadBalancer     = "LoadBalancer"
 	KindSecurityGroup    = "SecurityGroup"
 	KindNetworkInterface = "NetworkInterface"
+	// KindLogGroup is the log group of the control plane; it appears only in a teardown.
+	KindLogGroup = "LogGroup"
 )
 
 // providerName is the name of the one identity provider that is managed: the cluster's own issuer in IAM.

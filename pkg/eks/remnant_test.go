@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -15,6 +16,7 @@ import (
 	simfault "github.com/eks-gitops/reconciler/internal/sim/aws/fault"
 	simworld "github.com/eks-gitops/reconciler/internal/sim/aws/world"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // leavings are what controllers and nodes made in AWS for a rig's cluster, and what others have there.
@@ -288,5 +290,39 @@ func TestTeardownWithoutRights(t *testing.T) {
 	_, err = l.cloud.Observe(t.Context(), gitops.Desired{Cluster: "dev", Items: []gitops.Item{l.item}}, l.inv)
 	if e := gitops.AsError("", err); err == nil || e.Reason != gitops.AccessDenied {
 		t.Errorf("observing: %v, want %s", err, gitops.AccessDenied)
+	}
+}
+
+// TestTeardownOfLogs: the log group of the control plane outlives a cluster (EKS user guide, "Send control plane logs to CloudWatch Logs"), so it
+// goes only where that was asked for, and after the cluster. The plan tells of one that stays.
+func TestTeardownOfLogs(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("asked=%v", asked), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, lonely+"cloudWatch: {clusterLogging: {enableTypes: [audit]}}\n")
+			r.converge()
+			r.logGroups = asked
+			r.ends()
+			p := r.plan()
+			told := slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool {
+				return e.Reason == gitops.Extra && e.Message() == "log group /aws/eks/dev/cluster stays, with what the control plane logged"
+			})
+			i := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Ref.Kind == KindLogGroup })
+			if told == asked || i >= 0 != asked {
+				t.Fatalf("told %v, planned at %d:\n%s", told, i, describe(nil, p))
+			}
+			if asked {
+				if c := p.Changes[i]; c.Risk != plan.Destructive || c.Minutes == 0 || !slices.ContainsFunc(c.Needs, func(r gitops.Ref) bool { return r.Kind == KindCluster }) {
+					t.Errorf("%+v", c)
+				}
+			}
+			r.restart = asked
+			r.converge()
+			out, err := cloudwatchlogs.NewFromConfig(r.Config()).DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{})
+			if err != nil || len(out.LogGroups) == 0 != asked {
+				t.Errorf("log groups that are left: %v %v", out.LogGroups, err)
+			}
+		})
 	}
 }

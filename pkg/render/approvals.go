@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"strconv"
@@ -77,7 +78,7 @@ func (f *folderReader) approvals() {
 			f.cluster.Approvals[id] = at
 		}
 		if a.ends != nil {
-			f.ends = append(f.ends, *a.ends)
+			f.ends, f.logGroups = append(f.ends, *a.ends), f.logGroups || a.logGroups
 		}
 	}
 }
@@ -116,7 +117,7 @@ func (a *approval) document(doc *yaml.Node) {
 		case "concerns":
 			a.concerns(value)
 		case "cluster":
-			a.end(key, gitops.TreeAt(spec, "cluster"), p.fields)
+			a.end(key, maps.Clone(gitops.TreeAt(spec, "cluster")), p.fields)
 		default:
 			a.fail(key.Line, "unknown field %s: want plan, cluster, changes and concerns", key.Value)
 		}
@@ -132,8 +133,10 @@ type approval struct {
 	ids   map[gitops.Digest]gitops.Approval
 	named bool // there are changes
 	// ends is the ClusterConfig, as far as it is needed, of the cluster whose end is approved.
-	ends     *gitops.Item
-	problems []*gitops.Error
+	ends *gitops.Item
+	// logGroups says that what it logged goes, too.
+	logGroups bool
+	problems  []*gitops.Error
 }
 
 func (a *approval) fail(line int, format string, args ...any) {
@@ -141,12 +144,20 @@ func (a *approval) fail(line int, format string, args ...any) {
 }
 
 // end reads where the cluster is whose end is approved. It is metadata of the ClusterConfig that leaves with the folder, as far as it takes
-// to find the cluster: eksctl's own words for it.
+// to find the cluster: eksctl's own words for it. What else goes with it is said beside that.
 func (a *approval) end(key *yaml.Node, metadata gitops.Tree, fields map[string]gitops.Position) {
 	for name := range metadata {
-		if name != "name" && name != "region" {
-			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name and region", name)
+		if name != "name" && name != "region" && name != "logGroups" {
+			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name, region and logGroups", name)
 		}
+	}
+	if said, there := metadata["logGroups"]; there {
+		yes, isBool := said.(bool)
+		if !isBool {
+			a.fail(fields["cluster.logGroups"].Line, "cluster.logGroups must be true or false")
+		}
+		a.logGroups = yes
+		delete(metadata, "logGroups")
 	}
 	for _, name := range []string{"name", "region"} {
 		if gitops.StringAt(metadata, name) == "" {
@@ -155,7 +166,7 @@ func (a *approval) end(key *yaml.Node, metadata gitops.Tree, fields map[string]g
 	}
 	from := gitops.Origin{Position: gitops.Position{File: a.file, Line: key.Line}, Fields: map[string]gitops.Position{}}
 	for path, at := range fields {
-		if rest, ok := strings.CutPrefix(path, "cluster"); ok {
+		if rest, ok := strings.CutPrefix(path, "cluster"); ok && rest != ".logGroups" {
 			from.Fields["metadata"+rest] = at
 		}
 	}

@@ -124,6 +124,8 @@ type folderReader struct {
 	// none says that there is no ClusterConfig; ends are what approvals say instead of which cluster ends.
 	none *gitops.Error
 	ends []gitops.Item
+	// logGroups says that one of them takes what the cluster logged, too.
+	logGroups bool
 }
 
 func (f *folderReader) stat(name string) (fs.FileInfo, error) { return fs.Stat(f.files, name) }
@@ -254,7 +256,7 @@ func (f *folderReader) end() {
 	case slices.ContainsFunc(f.ends, func(other gitops.Item) bool { return !maps.Equal(metadata(other), metadata(f.ends[0])) }):
 		f.fail(problem(gitops.ConfigInvalid, f.ends[1].From.File, f.ends[1].From.Line, "another approval in the folder is about another cluster: %s", f.ends[0].From.Position))
 	default:
-		f.cluster.Config, f.cluster.Ending = f.ends[0], true
+		f.cluster.Config, f.cluster.Ending, f.cluster.LogGroups = f.ends[0], true, f.logGroups
 	}
 }
 

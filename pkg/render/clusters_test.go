@@ -114,6 +114,15 @@ func TestTheEndOfACluster(t *testing.T) {
 	if _, approved := c.Approvals["1234567890123456"]; !c.Ending || c.Name != "development" || c.Policy == nil || c.Policy.Ref.Name != "development" || !approved {
 		t.Errorf("%+v", c)
 	}
+	if c.LogGroups {
+		t.Error("its logs go, though nobody said so")
+	}
+	files["clusters/dev/approvals/teardown.yaml"].Data = []byte(strings.Replace(approval, "cluster:\n", "cluster:\n  logGroups: true\n", 1))
+	if c := read(); !c.Ending || !c.LogGroups {
+		t.Errorf("an end that takes the logs: %+v", c)
+	} else if diff := cmp.Diff(want, c.Config); diff != "" {
+		t.Errorf("with logs (-want +got):\n%s", diff)
+	}
 	files["clusters/dev/cluster.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: other, region: eu-west-1}\n")}
 	if c := read(); c.Ending || c.Name != "other" {
 		t.Errorf("a cluster with a ClusterConfig: %+v", c)
