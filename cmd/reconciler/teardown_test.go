@@ -59,3 +59,36 @@ func TestEndingFile(t *testing.T) {
 		t.Errorf("the logs: %+v", p.Changes)
 	}
 }
+
+// TestProof: the last word of a teardown says that nothing is left, or what and why, and never takes what is not known for gone.
+func TestProof(t *testing.T) {
+	t.Parallel()
+	at := gitops.Ref{Domain: gitops.EKS, Kind: "Volume", Namespace: "dev", Name: "vol-1"}
+	note := gitops.Errorf(gitops.Extra, "volume vol-1 stays: it may hold data").On(at)
+	logs := gitops.Errorf(gitops.Extra, "log group /aws/eks/dev/cluster stays").On(at)
+	logs.Try = "reconciler teardown --log-groups deletes it, too"
+	for name, tt := range map[string]struct {
+		plan plan.Plan
+		want string
+		code int
+	}{
+		"nothing": {plan.Plan{}, "✔ cluster dev and everything made for it is gone; nothing is left in AWS\n", 0},
+		"things that stay": {
+			plan.Plan{Problems: []*gitops.Error{note, logs}},
+			"✔ cluster dev and everything made for it is gone; what stays in AWS:\n  volume vol-1 stays: it may hold data\n" +
+				"  log group /aws/eks/dev/cluster stays; reconciler teardown --log-groups deletes it, too\n", 0,
+		},
+		"a thing that came up": {
+			plan.Plan{Changes: []plan.Change{{Ref: at, Action: plan.Delete}}, Problems: []*gitops.Error{note}},
+			"cluster dev is gone, but not all that was made for it is known to be:\n  Volume vol-1 is still to be deleted\n  volume vol-1 stays: it may hold data\n", 1,
+		},
+		"no answer": {
+			plan.Plan{Problems: []*gitops.Error{gitops.Errorf(gitops.AccessDenied, "iam:ListRoles: no")}},
+			"cluster dev is gone, but not all that was made for it is known to be:\n  iam:ListRoles: no\n", 2,
+		},
+	} {
+		if text, code := proof("dev", tt.plan); text != tt.want || code != tt.code {
+			t.Errorf("%s: %d\n%swant %d\n%s", name, code, text, tt.code, tt.want)
+		}
+	}
+}

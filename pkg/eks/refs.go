@@ -37,6 +37,9 @@ const (
 	KindLoadBalancer     = "LoadBalancer"
 	KindSecurityGroup    = "SecurityGroup"
 	KindNetworkInterface = "NetworkInterface"
+	// KindVolume and KindRole are what stays after a cluster: they are told, and never changed.
+	KindVolume = "Volume"
+	KindRole   = "Role"
 	// KindLogGroup is the log group of the control plane; it appears only in a teardown.
 	KindLogGroup = "LogGroup"
 )

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	simelb "github.com/eks-gitops/reconciler/internal/sim/aws/elb"
 	simelbv2 "github.com/eks-gitops/reconciler/internal/sim/aws/elbv2"
@@ -324,5 +326,59 @@ func TestTeardownOfLogs(t *testing.T) {
 				t.Errorf("log groups that are left: %v %v", out.LogGroups, err)
 			}
 		})
+	}
+}
+
+// TestTeardownProvesWhatIsLeft: after the end, a look of somebody who knows nothing of it tells what still carries the cluster's tags, and only
+// that.
+func TestTeardownProvesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	l := newLeavings(t)
+	l.clear()
+	for name, tags := range map[string]map[string]string{
+		"data":  {"kubernetes.io/cluster/dev": "owned", "kubernetes.io/created-for/pvc/namespace": "shop", "kubernetes.io/created-for/pvc/name": "db"},
+		"other": {"kubernetes.io/cluster/other": "owned"},
+	} {
+		out, err := l.client.CreateVolume(t.Context(), &ec2.CreateVolumeInput{
+			AvailabilityZone: sdk.String("eu-west-1a"), Size: sdk.Int32(8), TagSpecifications: specify(ec2types.ResourceTypeVolume, tags),
+		})
+		l.must(err)
+		l.ids[name] = *out.VolumeId
+	}
+	of := func(cluster string) []iamtypes.Tag {
+		return []iamtypes.Tag{{Key: sdk.String("alpha.eksctl.io/cluster-name"), Value: &cluster}}
+	}
+	access := iam.NewFromConfig(l.Config())
+	for name, cluster := range map[string]string{"eksctl-dev-nodegroup-old": "dev", "eksctl-dev-2-cluster-ServiceRole": "dev-2"} {
+		trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+		_, err := access.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust, Tags: of(cluster)})
+		l.must(err)
+	}
+	for host, cluster := range map[string]string{"one.example.org": "dev", "two.example.org": "dev-2"} {
+		_, err := access.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+			Url: sdk.String("https://" + host), ClientIDList: []string{"sts.amazonaws.com"}, Tags: of(cluster),
+		})
+		l.must(err)
+	}
+	l.ends()
+	for _, problem := range l.plan().Problems {
+		t.Errorf("told before the end, when it may be in use: %v", problem)
+	}
+	l.converge()
+	l.reboot()
+	p := l.plan()
+	var told []string
+	for _, problem := range p.Problems {
+		told = append(told, l.named(problem.Message()))
+	}
+	slices.Sort(told)
+	want := []string{
+		"IAM role eksctl-dev-nodegroup-old stays: the stack that made it did not delete it",
+		"identity provider one.example.org stays: it was found after the cluster was gone: delete it by hand",
+		"network load balancer elsewhere stays: it carries the cluster's tag, and was found after the cluster was gone: delete it by hand",
+		"volume <data> of 8 GiB, made for the claim shop/db, stays: it may hold data; delete it when nobody needs that",
+	}
+	if !slices.Equal(told, want) || len(p.Changes) > 0 || !p.Complete {
+		t.Errorf("left\n%s\nwant\n%s\nplanned: %s", strings.Join(told, "\n"), strings.Join(want, "\n"), describe(nil, p))
 	}
 }
