@@ -41,11 +41,10 @@ func (a *app) approveEnd(ctx context.Context, args []string) error {
 		return err
 	}
 	p := records[0].Plan
-	i := slices.IndexFunc(p.Changes, plan.EndsCluster)
-	if i < 0 {
+	if !slices.ContainsFunc(p.Changes, plan.EndsCluster) {
 		return fmt.Errorf("approving the end of %s: %w", cluster.Name, noEnd(cluster, p))
 	}
-	name, err := writeApproval(root, cluster.Folder, "teardown", endingFile(p, cluster, p.Changes[i]))
+	name, err := writeApproval(root, cluster.Folder, "teardown", endingFile(p, cluster))
 	if err != nil {
 		return err
 	}
@@ -113,8 +112,8 @@ func noEnd(c gitops.Cluster, p plan.Plan) error {
 	return errors.Join(why...)
 }
 
-// endingFile is the approval as people review it.
-func endingFile(p plan.Plan, c gitops.Cluster, end plan.Change) []byte {
+// endingFile is the approval as people review it. What goes after the cluster has an id of its own: by then, the cluster's approves nothing.
+func endingFile(p plan.Plan, c gitops.Cluster) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Approves the end of cluster %s once the rest of this folder has left git. As planned at %s:\n# %s.\n", c.Name, p.Revision.Short(), counted(p))
 	fmt.Fprintf(&b, "cluster:\n  name: %q\n  region: %q\n", c.Name, gitops.StringAt(c.Config.Spec, "metadata", "region"))
@@ -124,7 +123,12 @@ func endingFile(p plan.Plan, c gitops.Cluster, end plan.Change) []byte {
 			fmt.Fprintf(&b, "    %s: %q\n", name, gitops.StringAt(c.Policy.Spec, "aws", name))
 		}
 	}
-	writeIDs(&b, p, []plan.Change{end})
+	if c.LogGroups {
+		b.WriteString("  logGroups: true\n")
+	}
+	writeIDs(&b, p, slices.DeleteFunc(slices.Clone(p.Changes), func(c plan.Change) bool {
+		return !plan.EndsCluster(c) && c.Ref.Kind != eks.KindLogGroup
+	}))
 	return []byte(b.String())
 }
 

@@ -44,6 +44,8 @@ type app struct {
 	previewing bool
 	// skipping takes clusters as if nothing ran in them: teardown does so where their API cannot be reached any more.
 	skipping bool
+	// logGroups has the end of a cluster take what its control plane logged.
+	logGroups bool
 	// sealed opens no encrypted file: validate does not.
 	sealed bool
 }

@@ -27,7 +27,7 @@ func (a *app) connector(k keys) func(context.Context, gitops.Cluster) (engine.Ta
 		if len(problems) > 0 {
 			rules = plan.DefaultRules() // the engine holds every change and says why
 		}
-		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: c.Ending, Log: a.log()})
+		cloud := eks.New(eks.Options{AWS: id.config, Turns: id.turns, Now: a.now, Fresh: a.fresh(rules), Teardown: c.Ending, LogGroups: c.LogGroups, Log: a.log()})
 		objects := apply.New(apply.Options{
 			Cluster: c.Name, Version: version, Watch: a.watching, Preview: a.previewing, Ending: c.Ending && !eks.Adopted(c.Config), Now: a.now, Log: a.log(),
 			Access: a.access(cloud), Rules: rules,

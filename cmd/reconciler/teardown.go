@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/eks-gitops/reconciler/pkg/eks"
 	"github.com/eks-gitops/reconciler/pkg/engine"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 	"github.com/eks-gitops/reconciler/pkg/run"
 	"github.com/eks-gitops/reconciler/pkg/view"
 )
@@ -36,6 +38,7 @@ func (a *app) teardownCommand() *cobra.Command {
 	c.Flags().BoolVar(&yes, "yes", false, "do not ask for the cluster's name")
 	c.Flags().BoolVar(&approval, "approval", false, "only write the approval into the folder of the repository")
 	c.Flags().BoolVar(&a.skipping, "skip-objects", false, "leave the objects inside alone, for a cluster whose API cannot be reached any more")
+	c.Flags().BoolVar(&a.logGroups, "log-groups", false, "delete what the control plane logged, too (log group /aws/eks/NAME/cluster)")
 	c.MarkFlagsMutuallyExclusive("approval", "yes")
 	c.MarkFlagsMutuallyExclusive("approval", "skip-objects")
 	return c
@@ -71,12 +74,51 @@ func (a *app) teardown(ctx context.Context, args []string, yes bool) error {
 		_, written := a.stdout.Write(text)
 		return errors.Join(err, written, code(max(exitLeft, outcomeCode(outcome))))
 	}
-	gone := "✔ cluster %s and everything made for it is gone\n"
 	if eks.Adopted(cluster.Config) {
-		gone = "✔ everything made from here for cluster %s is gone; the cluster itself stays: eksctl did not make it\n"
+		_, err = fmt.Fprintf(a.stdout, "✔ everything made from here for cluster %s is gone; the cluster itself stays: eksctl did not make it\n", cluster.Name)
+		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, gone, cluster.Name)
-	return err
+	return a.prove(ctx, f, cluster)
+}
+
+// prove looks once more, as one who knows nothing of what was done, and says what is left of the cluster.
+func (a *app) prove(ctx context.Context, f *fleet, cluster gitops.Cluster) error {
+	records, err := f.each(ctx, func(ctx context.Context, j engine.Job) (run.Record, error) {
+		j.Preview, j.Confirmed = true, true
+		return f.engine.RunOnce(ctx, j)
+	})
+	if err != nil {
+		return fmt.Errorf("looking what is left of cluster %s: %w", cluster.Name, err)
+	}
+	text, left := proof(cluster.Name, records[0].Plan)
+	_, err = io.WriteString(a.stdout, text)
+	return errors.Join(err, code(left))
+}
+
+// proof says what is left of a cluster: things that stay, each with the reason, and what a look found that is still to be deleted, or
+// could not find out.
+func proof(cluster string, p plan.Plan) (text string, left int) {
+	var stays, open []string
+	for _, c := range p.Changes {
+		open, left = append(open, fmt.Sprintf("%s %s is still to be deleted", c.Ref.Kind, c.Ref.Name)), exitLeft
+	}
+	for _, problem := range p.Problems {
+		switch said := problem.Message(); {
+		case !problem.Reason.Note():
+			open, left = append(open, said), exitUnknown
+		case problem.Ref.Domain == gitops.EKS && problem.Try != "":
+			stays = append(stays, said+"; "+problem.Try)
+		case problem.Ref.Domain == gitops.EKS:
+			stays = append(stays, said)
+		}
+	}
+	switch {
+	case left != 0:
+		return fmt.Sprintf("cluster %s is gone, but not all that was made for it is known to be:\n  %s\n", cluster, strings.Join(append(open, stays...), "\n  ")), left
+	case len(stays) > 0:
+		return fmt.Sprintf("✔ cluster %s and everything made for it is gone; what stays in AWS:\n  %s\n", cluster, strings.Join(stays, "\n  ")), 0
+	}
+	return fmt.Sprintf("✔ cluster %s and everything made for it is gone; nothing is left in AWS\n", cluster), 0
 }
 
 // openEnding opens the one cluster that an argument selects as one of which nothing is wanted any more.
@@ -89,7 +131,7 @@ func (a *app) openEnding(ctx context.Context, sink run.Sink, args []string) (*fl
 		return nil, gitops.Cluster{}, fmt.Errorf("tearing down: %s matches %d clusters, name one", args[0], len(f.clusters))
 	}
 	cluster := &f.clusters[0]
-	cluster.Ending, cluster.Overlays = true, nil
+	cluster.Ending, cluster.LogGroups, cluster.Overlays = true, a.logGroups, nil
 	return f, *cluster, nil
 }
 

@@ -173,6 +173,8 @@ func (c *Cloud) seeInto(ctx context.Context, cfg *Config, r gitops.Ref, w *world
 		return c.seeCapability(ctx, cfg, w, r.Name)
 	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
 		return c.readRemnants(ctx, cfg, w)
+	case KindLogGroup:
+		return c.readRetention(ctx, cfg, w)
 	case KindNodegroup:
 		return c.refreshGroups(ctx, cfg, w, cfg.groupNames(w, r.Name))
 	}

@@ -67,7 +67,9 @@ type Options struct {
 	Turns chan struct{}
 	// Teardown plans the end of everything that carries the cluster's tags, the cluster last.
 	Teardown bool
-	Log      *slog.Logger
+	// LogGroups says that a Teardown takes the log group of the control plane, too.
+	LogGroups bool
+	Log       *slog.Logger
 }
 
 // Cloud is AWS as one cluster sees it: it observes, applies and tells facts. It is safe for concurrent use. What it

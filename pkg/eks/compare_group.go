@@ -269,33 +269,6 @@ func (c *Config) compareMutable(out *comparison, want nodegroup, g *group) {
 	}
 }
 
-// compareSelf fills in what differs for self-managed groups: labels and taints are baked in, tags are the scaling group's.
-func (c *Config) compareSelf(out *comparison, want nodegroup, g *group) {
-	for _, name := range []string{"labels", "taints"} {
-		live := g.Recorded[name]
-		if _, wanted := out.next[name]; g.Recorded == nil {
-			live = row(name).told(subject{c: c, want: want, g: g, next: out.next[name]})
-			if _, unknown := live.(untold); unknown && !wanted {
-				continue
-			}
-			live = settle(name, out.next[name], live, out.doubt)
-		}
-		set(out, name, live)
-	}
-	if v, ok := out.next["version"].(string); ok {
-		out.live["version"] = v
-		if recorded, ok := g.Recorded["version"].(string); ok && compareMinor(recorded, v) < 0 {
-			out.live["version"] = recorded
-			out.replace = append(out.replace, "version is immutable on a self-managed nodegroup")
-		}
-	}
-	if g.Scaling == nil {
-		keep(out, "tags")
-		return
-	}
-	compareTags(out, scalingTags(g.Scaling))
-}
-
 // compareTags compares the tags that git wants; others are somebody else's.
 func compareTags(out *comparison, live map[string]string) {
 	if wanted := gitops.TreeAt(out.next, "tags"); wanted != nil {

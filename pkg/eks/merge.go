@@ -15,7 +15,10 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	switch r.Kind {
 	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
 		into.Remnants = from.Remnants
+	case KindLogGroup:
+		into.LogGroup = from.LogGroup
 	case KindCluster:
+		into.LogGroup = from.LogGroup
 		into.Remnants = from.Remnants
 		into.Retention, into.Versions, into.RolePolicies, into.Placing = from.Retention, from.Versions, from.RolePolicies, from.Placing
 	case KindIdentityProvider:

@@ -30,6 +30,9 @@ func (c *Cloud) Observe(ctx context.Context, d gitops.Desired, inv gitops.Invent
 	cfg = c.pace(cfg, w)
 	c.tell(w)
 	seen := cfg.observe(w, c.Teardown)
+	if c.Teardown && cfg.foreign(w) == nil && cfg.protected(w) == nil {
+		cfg.observeLogGroup(w, c.LogGroups, seen)
+	}
 	if cfg.foreign(w) == nil && !c.Teardown {
 		cfg.doubtMappings(w, inv, seen)
 	}

@@ -277,6 +277,8 @@ func (c *Cloud) remains(cfg *Config, w *world, r gitops.Ref) (stacks []string, t
 		stacks, there = []string{capabilityStack(cfg.Name, r.Name), capabilityRoleStack(cfg.Name, r.Name)}, w.Capabilities[r.Name] != nil
 	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
 		_, there = w.remnant(r)
+	case KindLogGroup:
+		there = w.LogGroup != ""
 	case KindNodegroup:
 		for _, g := range w.Groups {
 			if g.User == r.Name {

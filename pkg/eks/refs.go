@@ -37,6 +37,11 @@ const (
 	KindLoadBalancer     = "LoadBalancer"
 	KindSecurityGroup    = "SecurityGroup"
 	KindNetworkInterface = "NetworkInterface"
+	// KindVolume and KindRole are what stays after a cluster: they are told, and never changed.
+	KindVolume = "Volume"
+	KindRole   = "Role"
+	// KindLogGroup is the log group of the control plane; it appears only in a teardown.
+	KindLogGroup = "LogGroup"
 )
 
 // providerName is the name of the one identity provider that is managed: the cluster's own issuer in IAM.

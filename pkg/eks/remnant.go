@@ -184,3 +184,24 @@ func (c *Config) observeRemnants(w *world, pools []gitops.Ref, out gitops.Observ
 	}
 	return all
 }
+
+// observeLogGroup adds the log group of the control plane, which outlives it: EKS logs to the end, and makes a group that is missing anew
+// (EKS user guide, "Send control plane logs to CloudWatch Logs").
+func (c *Config) observeLogGroup(w *world, wanted bool, out gitops.Observed) {
+	if w.LogGroup == "" || c.adopted() {
+		return
+	}
+	r := c.ref(KindLogGroup, logGroup(c.Name))
+	if !wanted {
+		e := gitops.Errorf(gitops.Extra, "log group %s stays, with what the control plane logged", r.Name)
+		e.Try = "reconciler teardown --log-groups deletes it, too"
+		out[r] = gitops.Observation{Err: e.On(r)}
+		return
+	}
+	o := gitops.Observation{Live: gitops.Tree{"name": r.Name}, Owned: true, Data: "what the control plane logged", Identity: w.LogGroup}
+	if cluster := c.ref(KindCluster, c.Name); out[cluster].Live != nil {
+		o.Needs = []gitops.Ref{cluster}
+	}
+	o.Minutes = typicalMinutes(r.Kind, o)
+	out[r] = o
+}

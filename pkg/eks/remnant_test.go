@@ -7,14 +7,18 @@ import (
 	"testing"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	simelb "github.com/eks-gitops/reconciler/internal/sim/aws/elb"
 	simelbv2 "github.com/eks-gitops/reconciler/internal/sim/aws/elbv2"
 	simfault "github.com/eks-gitops/reconciler/internal/sim/aws/fault"
 	simworld "github.com/eks-gitops/reconciler/internal/sim/aws/world"
 	"github.com/eks-gitops/reconciler/pkg/gitops"
+	"github.com/eks-gitops/reconciler/pkg/plan"
 )
 
 // leavings are what controllers and nodes made in AWS for a rig's cluster, and what others have there.
@@ -288,5 +292,93 @@ func TestTeardownWithoutRights(t *testing.T) {
 	_, err = l.cloud.Observe(t.Context(), gitops.Desired{Cluster: "dev", Items: []gitops.Item{l.item}}, l.inv)
 	if e := gitops.AsError("", err); err == nil || e.Reason != gitops.AccessDenied {
 		t.Errorf("observing: %v, want %s", err, gitops.AccessDenied)
+	}
+}
+
+// TestTeardownOfLogs: the log group of the control plane outlives a cluster (EKS user guide, "Send control plane logs to CloudWatch Logs"), so it
+// goes only where that was asked for, and after the cluster. The plan tells of one that stays.
+func TestTeardownOfLogs(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("asked=%v", asked), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, lonely+"cloudWatch: {clusterLogging: {enableTypes: [audit]}}\n")
+			r.converge()
+			r.logGroups = asked
+			r.ends()
+			p := r.plan()
+			told := slices.ContainsFunc(p.Problems, func(e *gitops.Error) bool {
+				return e.Reason == gitops.Extra && e.Message() == "log group /aws/eks/dev/cluster stays, with what the control plane logged"
+			})
+			i := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Ref.Kind == KindLogGroup })
+			if told == asked || i >= 0 != asked {
+				t.Fatalf("told %v, planned at %d:\n%s", told, i, describe(nil, p))
+			}
+			if asked {
+				if c := p.Changes[i]; c.Risk != plan.Destructive || c.Minutes == 0 || !slices.ContainsFunc(c.Needs, func(r gitops.Ref) bool { return r.Kind == KindCluster }) {
+					t.Errorf("%+v", c)
+				}
+			}
+			r.restart = asked
+			r.converge()
+			out, err := cloudwatchlogs.NewFromConfig(r.Config()).DescribeLogGroups(t.Context(), &cloudwatchlogs.DescribeLogGroupsInput{})
+			if err != nil || len(out.LogGroups) == 0 != asked {
+				t.Errorf("log groups that are left: %v %v", out.LogGroups, err)
+			}
+		})
+	}
+}
+
+// TestTeardownProvesWhatIsLeft: after the end, a look of somebody who knows nothing of it tells what still carries the cluster's tags, and only
+// that.
+func TestTeardownProvesWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	l := newLeavings(t)
+	l.clear()
+	for name, tags := range map[string]map[string]string{
+		"data":  {"kubernetes.io/cluster/dev": "owned", "kubernetes.io/created-for/pvc/namespace": "shop", "kubernetes.io/created-for/pvc/name": "db"},
+		"other": {"kubernetes.io/cluster/other": "owned"},
+	} {
+		out, err := l.client.CreateVolume(t.Context(), &ec2.CreateVolumeInput{
+			AvailabilityZone: sdk.String("eu-west-1a"), Size: sdk.Int32(8), TagSpecifications: specify(ec2types.ResourceTypeVolume, tags),
+		})
+		l.must(err)
+		l.ids[name] = *out.VolumeId
+	}
+	of := func(cluster string) []iamtypes.Tag {
+		return []iamtypes.Tag{{Key: sdk.String("alpha.eksctl.io/cluster-name"), Value: &cluster}}
+	}
+	access := iam.NewFromConfig(l.Config())
+	for name, cluster := range map[string]string{"eksctl-dev-nodegroup-old": "dev", "eksctl-dev-2-cluster-ServiceRole": "dev-2"} {
+		trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+		_, err := access.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust, Tags: of(cluster)})
+		l.must(err)
+	}
+	for host, cluster := range map[string]string{"one.example.org": "dev", "two.example.org": "dev-2"} {
+		_, err := access.CreateOpenIDConnectProvider(t.Context(), &iam.CreateOpenIDConnectProviderInput{
+			Url: sdk.String("https://" + host), ClientIDList: []string{"sts.amazonaws.com"}, Tags: of(cluster),
+		})
+		l.must(err)
+	}
+	l.ends()
+	for _, problem := range l.plan().Problems {
+		t.Errorf("told before the end, when it may be in use: %v", problem)
+	}
+	l.converge()
+	l.reboot()
+	p := l.plan()
+	var told []string
+	for _, problem := range p.Problems {
+		told = append(told, l.named(problem.Message()))
+	}
+	slices.Sort(told)
+	want := []string{
+		"IAM role eksctl-dev-nodegroup-old stays: the stack that made it did not delete it",
+		"identity provider one.example.org stays: it was found after the cluster was gone: delete it by hand",
+		"network load balancer elsewhere stays: it carries the cluster's tag, and was found after the cluster was gone: delete it by hand",
+		"volume <data> of 8 GiB, made for the claim shop/db, stays: it may hold data; delete it when nobody needs that",
+	}
+	if !slices.Equal(told, want) || len(p.Changes) > 0 || !p.Complete {
+		t.Errorf("left\n%s\nwant\n%s\nplanned: %s", strings.Join(told, "\n"), strings.Join(want, "\n"), describe(nil, p))
 	}
 }

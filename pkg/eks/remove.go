@@ -45,7 +45,7 @@ func (c *Cloud) remove(ctx context.Context, cfg *Config, w *world, r gitops.Ref)
 		return c.removeCapability(ctx, cfg, w, r.Name)
 	case KindIdentityProvider:
 		return c.removeProvider(ctx, w)
-	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface:
+	case KindLoadBalancer, KindSecurityGroup, KindNetworkInterface, KindLogGroup:
 		return c.removeRemnant(ctx, cfg, w, r)
 	case KindCluster:
 		return c.removeCluster(ctx, cfg, w, r)

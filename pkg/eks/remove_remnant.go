@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
@@ -15,6 +16,9 @@ import (
 
 // removeRemnant deletes what others left, for one ref.
 func (c *Cloud) removeRemnant(ctx context.Context, cfg *Config, w *world, r gitops.Ref) error {
+	if r.Kind == KindLogGroup {
+		return c.removeLogGroup(ctx, cfg, w)
+	}
 	m, there := w.remnant(r)
 	if !there || m.Stays != "" {
 		return nil
@@ -118,4 +122,15 @@ func (c *Cloud) releaseInterfaces(ctx context.Context, cfg *Config, w *world, r 
 		}
 	}
 	return nil
+}
+
+func (c *Cloud) removeLogGroup(ctx context.Context, cfg *Config, w *world) error {
+	if w.LogGroup == "" || !c.LogGroups {
+		return nil
+	}
+	_, err := c.aws.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: aws.String(logGroup(cfg.Name))})
+	if absent(err) {
+		return nil
+	}
+	return err
 }

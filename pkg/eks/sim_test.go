@@ -35,6 +35,8 @@ type rig struct {
 	restart bool
 	// teardown plans the end of everything.
 	teardown bool
+	// logGroups has it take the logs of the control plane.
+	logGroups bool
 	// statuses are those that stacks are said to have, by name, where the simulator knows no way into them.
 	statuses map[string]string
 	// nodes are what the simulator drains, where a test has a say in that.
@@ -78,7 +80,7 @@ func (r *rig) git(body string) {
 
 // reboot is a new process.
 func (r *rig) reboot() {
-	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, AuthMap: r.kube, Preflight: r.kube, Now: r.Clock.Now, Teardown: r.teardown})
+	r.cloud = New(Options{AWS: r.config(), Nodes: r.kube, ServiceAccounts: r.kube, AuthMap: r.kube, Preflight: r.kube, Now: r.Clock.Now, Teardown: r.teardown, LogGroups: r.logGroups})
 	r.kube.access = r.cloud.Access
 }
 

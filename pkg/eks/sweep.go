@@ -121,6 +121,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	w.Groups, w.Addons, w.Latest = groups.Groups, addons.Addons, addons.Latest
 	w.Associations, w.Lent, w.Provider = associations.Associations, associations.Lent, rest.Provider
 	w.Entries, w.Profiles, w.Logins, w.Capabilities = entries.Entries, profiles.Profiles, logins.Logins, capabilities.Capabilities
+	w.LogGroup = retained.LogGroup
 	w.Retention, w.Versions, w.RolePolicies = retained.Retention, offers.Versions, role.RolePolicies
 	if w.Cluster == nil {
 		// Stacks of nodegroups may outlive a cluster that was deleted by hand: they are still there to be deleted.
@@ -273,7 +274,8 @@ func providerARN(w *world) string {
 func logGroup(cluster string) string { return "/aws/eks/" + cluster + "/cluster" }
 
 func (c *Cloud) readRetention(ctx context.Context, cfg *Config, w *world) error {
-	if cfg.retention() == 0 && !cfg.whole {
+	w.LogGroup = ""
+	if cfg.retention() == 0 && !cfg.whole && !c.Teardown {
 		return nil
 	}
 	name := logGroup(cfg.Name)
@@ -284,6 +286,7 @@ func (c *Cloud) readRetention(ctx context.Context, cfg *Config, w *world) error 
 	for _, g := range out.LogGroups {
 		if aws.ToString(g.LogGroupName) == name {
 			w.Retention = aws.Int32(aws.ToInt32(g.RetentionInDays))
+			w.LogGroup = fmt.Sprintf("%s %d", aws.ToString(g.Arn), aws.ToInt64(g.CreationTime))
 		}
 	}
 	return nil

@@ -25,6 +25,9 @@ func (c *Cloud) readRemnants(ctx context.Context, cfg *Config, w *world) error {
 		return nil
 	}
 	parts := []func(context.Context, *Config, *world) ([]remnant, error){c.classicBalancers, c.balancers, c.groupsAndInterfaces}
+	if w.over(cfg.Name) {
+		parts = append(parts, c.volumes, c.roles, c.providers)
+	}
 	found := make([][]remnant, len(parts))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)

@@ -66,6 +66,8 @@ type world struct {
 	Placing *placing
 	// Selected are the instance types that instanceSelectors come to, for nodegroups that are to be made, by the file's names.
 	Selected map[string]selection
+	// LogGroup is the ARN of the control plane's log group and when it was made; "" when it was not asked for or there is none.
+	LogGroup string
 	// Remnants are what others made for a cluster that ends; none when they were not asked for.
 	Remnants []remnant
 	// Failures say why the last attempt of a stack failed, by stack name.

@@ -212,7 +212,7 @@ func (w *worker) connect(ctx context.Context, c gitops.Cluster) error {
 	if c.Policy != nil {
 		policy = c.Policy.Spec
 	}
-	identity := string(gitops.DigestOf([]any{c.Name, c.Ending, gitops.TreeAt(c.Config.Spec, "metadata")["region"], policy}))
+	identity := string(gitops.DigestOf([]any{c.Name, c.Ending, c.LogGroups, gitops.TreeAt(c.Config.Spec, "metadata")["region"], policy}))
 	if w.connected == identity {
 		return nil
 	}

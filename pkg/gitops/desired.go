@@ -100,8 +100,10 @@ type Cluster struct {
 	Overlays []string
 	// Ending says that nothing is wanted of the cluster any more, and no overlay: its folder left git, or a person said so. What is
 	// left of Config tells where the cluster is.
-	Ending   bool
-	Problems []*Error
+	Ending bool
+	// LogGroups says that the end takes what the control plane logged, too.
+	LogGroups bool
+	Problems  []*Error
 }
 
 // Desired is everything git wants of one cluster at one revision.

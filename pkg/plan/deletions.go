@@ -21,7 +21,7 @@ import (
 //	an IAM role of a service account    the deletion of the workloads that use it
 //	a nodegroup or anything else of a   everything in the cluster: controllers clean up load balancers and volumes
 //	cluster that is itself deleted
-//	a cluster                           everything
+//	a cluster                           everything that does not wait for it
 func (g *graph) deletions(idx index) {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(g.changes)), func(c *Change) bool { return c.Action == Delete }) {
 		return
@@ -148,7 +148,7 @@ func (g *graph) teardown(cluster gitops.Ref) {
 	var inside, infra []gitops.Ref
 	for ref, c := range g.changes {
 		switch {
-		case c.Action != Delete || ref == cluster:
+		case c.Action != Delete || ref == cluster || g.closure(ref)[cluster]: // what the cluster uses to its end goes after it
 		case ref.Domain == gitops.EKS:
 			infra = append(infra, ref)
 		default:

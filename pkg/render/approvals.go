@@ -3,8 +3,10 @@ package render
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,7 +122,7 @@ func (a *approval) document(doc *yaml.Node) {
 		case "concerns":
 			a.concerns(value)
 		case "cluster":
-			a.end(key, gitops.TreeAt(spec, "cluster"), p.fields)
+			a.end(key, maps.Clone(gitops.TreeAt(spec, "cluster")), p.fields)
 		default:
 			a.fail(key.Line, "unknown field %s: want plan, cluster, changes and concerns", key.Value)
 		}
@@ -144,17 +146,23 @@ func (a *approval) fail(line int, format string, args ...any) {
 }
 
 // end is what an approval says of the cluster whose end it approves, in the words of the files that leave with the folder: metadata of the
-// ClusterConfig, as far as it takes to find the cluster, and of the policy how its AWS is reached.
+// ClusterConfig, as far as it takes to find the cluster, and of the policy how its AWS is reached. What else goes with it is said beside that.
 type end struct {
 	config gitops.Item
 	policy *gitops.Item
+	// logGroups says that what it logged goes, too.
+	logGroups bool
 }
 
 func (a *approval) end(key *yaml.Node, said gitops.Tree, fields map[string]gitops.Position) {
 	for name := range said {
-		if name != "name" && name != "region" && name != "aws" {
-			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name, region and aws", name)
+		if !slices.Contains([]string{"name", "region", "aws", "logGroups"}, name) {
+			a.fail(fields["cluster."+name].Line, "unknown field cluster.%s: want name, region, aws and logGroups", name)
 		}
+	}
+	logs, isBool := said["logGroups"].(bool)
+	if _, there := said["logGroups"]; there && !isBool {
+		a.fail(fields["cluster.logGroups"].Line, "cluster.logGroups must be true or false")
 	}
 	metadata := gitops.Tree{}
 	for _, name := range []string{"name", "region"} {
@@ -165,13 +173,13 @@ func (a *approval) end(key *yaml.Node, said gitops.Tree, fields map[string]gitop
 	from := func(path, as string) gitops.Origin {
 		out := gitops.Origin{Position: gitops.Position{File: a.file, Line: key.Line}, Fields: map[string]gitops.Position{}}
 		for field, at := range fields {
-			if rest, ok := strings.CutPrefix(field, path); ok {
+			if rest, ok := strings.CutPrefix(field, path); ok && rest != ".logGroups" {
 				out.Fields[as+rest] = at
 			}
 		}
 		return out
 	}
-	a.ends = &end{config: configItem(gitops.Tree{"apiVersion": configVersion, "kind": configKind, "metadata": metadata}, from("cluster", "metadata"))}
+	a.ends = &end{config: configItem(gitops.Tree{"apiVersion": configVersion, "kind": configKind, "metadata": metadata}, from("cluster", "metadata")), logGroups: logs}
 	if aws, ok := said["aws"]; ok {
 		policy := policyItem(a.ends.config.Ref.Name, from("cluster.aws", "aws"))
 		policy.Spec["aws"] = aws

@@ -258,6 +258,7 @@ func (f *folderReader) end() {
 		f.fail(problem(gitops.ConfigInvalid, at.File, at.Line, "another approval in the folder is about another cluster: %s", first.From.Position))
 	default:
 		f.cluster.Config, f.cluster.Policy, f.cluster.Ending = first, f.ends[0].policy, true
+		f.cluster.LogGroups = slices.ContainsFunc(f.ends, func(e end) bool { return e.logGroups })
 	}
 }
 

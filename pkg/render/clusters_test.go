@@ -114,6 +114,15 @@ func TestTheEndOfACluster(t *testing.T) {
 	if _, approved := c.Approvals["1234567890123456"]; !c.Ending || c.Name != "development" || c.Policy == nil || c.Policy.Ref.Name != "development" || !approved {
 		t.Errorf("%+v", c)
 	}
+	if c.LogGroups {
+		t.Error("its logs go, though nobody said so")
+	}
+	files["clusters/dev/approvals/teardown.yaml"].Data = []byte(strings.Replace(approval, "cluster:\n", "cluster:\n  logGroups: true\n", 1))
+	if c := read(); !c.Ending || !c.LogGroups {
+		t.Errorf("an end that takes the logs: %+v", c)
+	} else if diff := cmp.Diff(want, c.Config); diff != "" {
+		t.Errorf("with logs (-want +got):\n%s", diff)
+	}
 	// How its AWS is reached may be said along with it: reconcile.yaml left with the folder.
 	delete(files, "clusters/dev/reconcile.yaml")
 	for _, name := range []string{"again", "teardown"} {

@@ -65,7 +65,8 @@ type CreateVolumeInput struct {
 	Size              int
 	VolumeType        string
 	Encrypted         *bool
-	SnapshotID        string             `form:"SnapshotId"`
+	SnapshotID        string `form:"SnapshotId"`
+	ClientToken       string
 	TagSpecifications []TagSpecification `form:"TagSpecification"`
 }
 
