@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,7 +84,7 @@ func TestLoad(t *testing.T) {
 		if load, err = l.Preflight().Load(t.Context(), []string{one}); err != nil {
 			t.Fatal(err)
 		}
-		return "", load.Daemons["pods"] == 1
+		return fmt.Sprintf("%+v", load), load.Daemons["pods"] == 1
 	})
 	for other := range load.Nodes {
 		if other != kind {

@@ -172,7 +172,7 @@ func (l *lab) await(c plan.Change) {
 // eventually looks again and again until f is satisfied, for a bounded time.
 func (l *lab) eventually(what string, f func() (string, bool)) {
 	l.Helper()
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(3 * time.Minute) // of patience: controllers are slow on a busy machine
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
