@@ -82,6 +82,7 @@ spec:
   template:
     metadata: {labels: {app: agent}}
     spec:
+      nodeSelector: {for: NS} # or it would run on the nodes of other tests
       tolerations: [{operator: Exists}]
       containers: [{name: agent, image: "agent:1", securityContext: {runAsUser: 0}}]
 ---
