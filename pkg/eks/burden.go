@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
-	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
@@ -173,21 +172,30 @@ func (g *group) subnets() []string {
 
 // batch is how many nodes EKS replaces at a time: one, unless the file or else the group says otherwise.
 func batch(want nodegroup, g *group, nodes int) int {
-	count, percent := 0, 0
 	if u := want.managed.UpdateConfig; u != nil {
-		count, percent = toInt(u.MaxUnavailable), toInt(u.MaxUnavailablePercentage)
-	} else if u := g.Nodegroup.UpdateConfig; u != nil {
-		count, percent = int(aws.ToInt32(u.MaxUnavailable)), int(aws.ToInt32(u.MaxUnavailablePercentage))
+		return portion(toInt(u.MaxUnavailable), toInt(u.MaxUnavailablePercentage), nodes)
 	}
-	return min(max(1, count, nodes*percent/100), nodes)
+	return g.batch(nodes)
 }
+
+// batch is how many of its nodes EKS takes down at a time, as the live group says.
+func (g *group) batch(nodes int) int {
+	u := g.Nodegroup.UpdateConfig
+	if u == nil {
+		return portion(0, 0, nodes)
+	}
+	return portion(int(aws.ToInt32(u.MaxUnavailable)), int(aws.ToInt32(u.MaxUnavailablePercentage)), nodes)
+}
+
+// portion is a number or a share of nodes: at least one, and no more than there are.
+func portion(count, percent, nodes int) int { return min(max(1, count, nodes*percent/100), nodes) }
 
 // atOnce is how many of a group's nodes are emptied at once before it goes: as many as EKS takes down at once in its own updates of the group
 // (updateConfig), and of a self-managed one a tenth.
 func (g *group) atOnce() int {
 	nodes := len(g.instances())
 	if g.Nodegroup != nil && g.Nodegroup.UpdateConfig != nil {
-		return batch(nodegroup{managed: &api.ManagedNodeGroup{}}, g, nodes)
+		return g.batch(nodes)
 	}
 	return max(1, nodes/10)
 }

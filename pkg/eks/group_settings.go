@@ -25,6 +25,17 @@ const (
 	instanceTypes = "instanceTypes"
 )
 
+// settings are what a file may name of a self-managed group's Auto Scaling group, as it is now and in a file's words.
+func (g *group) settings() gitops.Tree {
+	return gitops.Tree{
+		"maxInstanceLifetime":      int64(aws.ToInt32(g.Scaling.MaxInstanceLifetime)),
+		"asgMetricsCollection":     metricsForm(enabled(g.Scaling)),
+		"targetGroupARNs":          sortedStrings(g.Scaling.TargetGroupARNs),
+		"classicLoadBalancerNames": sortedStrings(g.Scaling.LoadBalancerNames),
+		distribution:               liveDistribution(g.Scaling),
+	}
+}
+
 // compareSettings fills in what the file names of the settings of a self-managed group.
 func (c *comparison) compareSettings(want nodegroup, g *group) {
 	if g.Scaling == nil {
@@ -32,17 +43,14 @@ func (c *comparison) compareSettings(want nodegroup, g *group) {
 		return
 	}
 	ng := want.self
-	for _, f := range []struct {
-		name       string
-		live, next any
-	}{
-		{"maxInstanceLifetime", int64(aws.ToInt32(g.Scaling.MaxInstanceLifetime)), c.next["maxInstanceLifetime"]},
-		{"asgMetricsCollection", metricsForm(enabled(g.Scaling)), metricsForm(wantedMetrics(ng.ASGMetricsCollection))},
-		{"targetGroupARNs", sortedStrings(g.Scaling.TargetGroupARNs), sortedStrings(ng.TargetGroupARNs)},
-		{"classicLoadBalancerNames", sortedStrings(g.Scaling.LoadBalancerNames), sortedStrings(ng.ClassicLoadBalancerNames)},
-	} {
-		if _, ok := c.next[f.name]; ok {
-			c.live[f.name], c.next[f.name] = f.live, f.next
+	next := gitops.Tree{
+		"maxInstanceLifetime": c.next["maxInstanceLifetime"], "asgMetricsCollection": metricsForm(wantedMetrics(ng.ASGMetricsCollection)),
+		"targetGroupARNs": sortedStrings(ng.TargetGroupARNs), "classicLoadBalancerNames": sortedStrings(ng.ClassicLoadBalancerNames),
+	}
+	live := g.settings()
+	for name := range next {
+		if _, ok := c.next[name]; ok {
+			c.live[name], c.next[name] = live[name], next[name]
 		}
 	}
 	c.compareDistribution(want, g)
@@ -98,8 +106,8 @@ func liveDistribution(a *astypes.AutoScalingGroup) gitops.Tree {
 	}
 	if policy.LaunchTemplate != nil {
 		types := []any{}
-		for _, o := range policy.LaunchTemplate.Overrides {
-			types = append(types, aws.ToString(o.InstanceType))
+		for _, name := range overrides(a) {
+			types = append(types, name)
 		}
 		out[instanceTypes] = types
 	}
@@ -123,19 +131,24 @@ func liveDistribution(a *astypes.AutoScalingGroup) gitops.Tree {
 	return out
 }
 
-// tellSettings writes the settings of a group that the file spoke of when it was made, as they are now.
+// tellSettings writes the settings of a group as they are now: those that the file spoke of when it was made, or all that are set, where
+// nothing recorded that.
 func tellSettings(item gitops.Tree, g *group) {
-	live := gitops.Tree{
-		"asgMetricsCollection": metricsForm(enabled(g.Scaling)), "targetGroupARNs": sortedStrings(g.Scaling.TargetGroupARNs),
-		"classicLoadBalancerNames": sortedStrings(g.Scaling.LoadBalancerNames), distribution: pick(liveDistribution(g.Scaling), gitops.TreeAt(item, distribution)),
+	if g.Managed || g.Scaling == nil {
+		return
 	}
-	if seconds := aws.ToInt32(g.Scaling.MaxInstanceLifetime); seconds > 0 {
-		live["maxInstanceLifetime"] = int64(seconds)
+	all := g.settings()
+	if len(overrides(g.Scaling)) == 0 {
+		delete(all, distribution) // it divides nothing
 	}
-	for _, name := range []string{"maxInstanceLifetime", "asgMetricsCollection", "targetGroupARNs", "classicLoadBalancerNames", distribution} {
-		if _, spoken := item[name]; spoken {
-			delete(item, name)
-			say(item, name, live[name])
+	for name, live := range all {
+		made, spoken := item[name]
+		delete(item, name)
+		if said, isTree := made.(gitops.Tree); isTree {
+			live = pick(gitops.TreeAt(all, name), said)
+		}
+		if (spoken || g.Recorded == nil) && !off(live) {
+			item[name] = live
 		}
 	}
 }
@@ -350,4 +363,18 @@ func (c *Config) compareSelf(out *comparison, want nodegroup, g *group) {
 		return
 	}
 	compareTags(out, scalingTags(g.Scaling))
+}
+
+// overrides are the instance types of a mixed instances policy.
+func overrides(a *astypes.AutoScalingGroup) []string {
+	if a.MixedInstancesPolicy == nil || a.MixedInstancesPolicy.LaunchTemplate == nil {
+		return nil
+	}
+	var out []string
+	for _, o := range a.MixedInstancesPolicy.LaunchTemplate.Overrides {
+		if o.InstanceType != nil {
+			out = append(out, *o.InstanceType)
+		}
+	}
+	return out
 }

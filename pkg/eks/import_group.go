@@ -47,6 +47,7 @@ func (d *draft) group(g *group, path string) gitops.Tree {
 				item[f.name] = settle(f.name, next, live, func(string) {})
 			}
 		}
+		tellSettings(item, g)
 	}
 	d.tellScale(item, g, path)
 	d.tellUpkeep(item, g)
@@ -125,12 +126,7 @@ func (d *draft) tellManaged(item gitops.Tree, g *group, path string) {
 // the cluster's.
 func (d *draft) tellSelf(item gitops.Tree, g *group) {
 	if g.Scaling != nil {
-		tags := map[string]string{}
-		for _, t := range g.Scaling.Tags {
-			tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
-		}
-		d.tellTags(item, g, tags)
-		tellSettings(item, g)
+		d.tellTags(item, g, scalingTags(g.Scaling))
 	}
 	made := gitops.StringAt(g.Recorded, "version")
 	version := aws.ToString(d.w.Cluster.Version)
@@ -163,7 +159,8 @@ func (d *draft) tell(item gitops.Tree, g *group, path string) {
 			say(item, f.name, v)
 		}
 	}
-	if _, several := item["instancesDistribution"]; several || strings.Contains(gitops.StringAt(item, "instanceType"), ",") {
+	tellSettings(item, g)
+	if _, several := item[distribution]; several || strings.Contains(gitops.StringAt(item, "instanceType"), ",") {
 		delete(item, "instanceType")
 	} else {
 		delete(item, "instanceTypes")

@@ -478,3 +478,33 @@ func TestImportRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestImportTellsSettings: what changes in place on the Auto Scaling group of a self-managed nodegroup is written, too, when nothing recorded it.
+func TestImportTellsSettings(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, bare+`nodeGroups:
+- {name: plain, instanceType: m5.large, desiredCapacity: 1}
+- {name: several, desiredCapacity: 1, maxInstanceLifetime: 86400, asgMetricsCollection: [{granularity: 1Minute, metrics: [GroupMinSize]}], instancesDistribution: {instanceTypes: [m6i.large, m5.large], onDemandBaseCapacity: 1, onDemandPercentageAboveBaseCapacity: 0}}
+`)
+	r.converge()
+	r.reboot()
+	cfg, _ := blank("dev", "eu-west-1")
+	w, err := r.cloud.sweep(t.Context(), cfg, true)
+	r.does(err)
+	w = forgotten(w)
+	d := newDraft(cfg, w)
+	r.does(r.cloud.lookInto(t.Context(), d))
+	got, err := d.write()
+	if err != nil || len(got.Left) > 0 || len(got.Problems) > 0 {
+		t.Fatalf("%v %v\n%s", err, got.Problems, describe(nil, plan.Plan{Changes: got.Left}))
+	}
+	_, groups, _ := strings.Cut(string(got.File), "name: several\n")
+	for _, want := range []string{"maxInstanceLifetime: 86400", "metrics:\n          - GroupMinSize", "instanceTypes:\n        - m6i.large\n        - m5.large", "onDemandBaseCapacity: 1", "onDemandPercentageAboveBaseCapacity: 0"} {
+		if !strings.Contains(groups, want) {
+			t.Errorf("want %q in\n%s", want, groups)
+		}
+	}
+	if plain, _, _ := strings.Cut(string(got.File), "name: several\n"); strings.Contains(plain, "maxInstanceLifetime") || strings.Contains(plain, "asgMetrics") || strings.Contains(plain, distribution) {
+		t.Errorf("a group without settings has some:\n%s", plain)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
@@ -106,7 +107,7 @@ func dangling(cluster string, i *ec2types.NetworkInterface, ours map[string]bool
 		return name == cluster
 	}
 	for _, g := range i.Groups {
-		if stacked, known := ours[deref(g.GroupId)]; stacked || known && strings.HasPrefix(deref(i.Description), "aws-K8S-") {
+		if stacked, known := ours[aws.ToString(g.GroupId)]; stacked || known && strings.HasPrefix(aws.ToString(i.Description), "aws-K8S-") {
 			return true
 		}
 	}
@@ -120,18 +121,17 @@ func groupOurs(cluster string, tags map[string]string) (stacked, ours bool) {
 }
 
 func tagMap(tags []ec2types.Tag) map[string]string {
-	out := map[string]string{}
-	for _, t := range tags {
-		out[deref(t.Key)] = deref(t.Value)
-	}
-	return out
+	return tagsBy(tags, func(t ec2types.Tag) (key, value *string) { return t.Key, t.Value })
 }
 
-func deref(s *string) string {
-	if s == nil {
-		return ""
+// tagsBy are tags as each service has a type of its own for them.
+func tagsBy[T any](tags []T, pair func(T) (key, value *string)) map[string]string {
+	out := make(map[string]string, len(tags))
+	for _, t := range tags {
+		key, value := pair(t)
+		out[aws.ToString(key)] = aws.ToString(value)
 	}
-	return *s
+	return out
 }
 
 // going are the remnants that are deleted, what others use after its users.

@@ -76,11 +76,7 @@ func propagatedTo(g *group, wanted gitops.Tree) gitops.Tree {
 }
 
 func scalingTags(a *astypes.AutoScalingGroup) map[string]string {
-	out := make(map[string]string, len(a.Tags))
-	for _, t := range a.Tags {
-		out[aws.ToString(t.Key)] = aws.ToString(t.Value)
-	}
-	return out
+	return tagsBy(a.Tags, func(t astypes.TagDescription) (key, value *string) { return t.Key, t.Value })
 }
 
 // processes are those that are to be suspended, and those to be resumed.

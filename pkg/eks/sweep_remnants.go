@@ -70,11 +70,7 @@ func (c *Cloud) classicBalancers(ctx context.Context, cfg *Config, w *world) ([]
 		}
 		tags := map[string]map[string]string{}
 		for _, d := range out.TagDescriptions {
-			of := map[string]string{}
-			for _, t := range d.Tags {
-				of[aws.ToString(t.Key)] = aws.ToString(t.Value)
-			}
-			tags[aws.ToString(d.LoadBalancerName)] = of
+			tags[aws.ToString(d.LoadBalancerName)] = tagsBy(d.Tags, func(t elbtypes.Tag) (key, value *string) { return t.Key, t.Value })
 		}
 		return tags, nil
 	})
@@ -103,11 +99,7 @@ func (c *Cloud) balancers(ctx context.Context, cfg *Config, w *world) ([]remnant
 		}
 		tags := map[string]map[string]string{}
 		for _, d := range out.TagDescriptions {
-			of := map[string]string{}
-			for _, t := range d.Tags {
-				of[aws.ToString(t.Key)] = aws.ToString(t.Value)
-			}
-			tags[aws.ToString(d.ResourceArn)] = of
+			tags[aws.ToString(d.ResourceArn)] = tagsBy(d.Tags, func(t elbv2types.Tag) (key, value *string) { return t.Key, t.Value })
 		}
 		return tags, nil
 	})

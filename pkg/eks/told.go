@@ -48,7 +48,7 @@ func tellers() map[string]teller {
 		"localZones":        {of: tellZones, seen: scaling, implied: true},
 		"launchTemplate":    {of: tellTemplate, seen: "eks:DescribeNodegroup", implied: true},
 	}
-	for _, more := range []map[string]teller{launchTellers(), scalingTellers(), stackTellers(), userDataTellers()} {
+	for _, more := range []map[string]teller{launchTellers(), stackTellers(), userDataTellers()} {
 		maps.Copy(out, more)
 	}
 	return out
