@@ -29,6 +29,9 @@ func (a *app) teardownCommand() *cobra.Command {
 			"With --approval, nothing is deleted: it writes the file that lets the daemon do all this, once the rest of the folder left git.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if approval && (yes || a.skipping) {
+				return errors.New("tearing down: --approval only writes a file, so --yes and --skip-objects say nothing beside it\n  try: the same without them")
+			}
 			if approval {
 				return a.approveEnd(c.Context(), args)
 			}
@@ -39,8 +42,6 @@ func (a *app) teardownCommand() *cobra.Command {
 	c.Flags().BoolVar(&approval, "approval", false, "only write the approval into the folder of the repository")
 	c.Flags().BoolVar(&a.skipping, "skip-objects", false, "leave the objects inside alone, for a cluster whose API cannot be reached any more")
 	c.Flags().BoolVar(&a.logGroups, "log-groups", false, "delete what the control plane logged, too (log group /aws/eks/NAME/cluster)")
-	c.MarkFlagsMutuallyExclusive("approval", "yes")
-	c.MarkFlagsMutuallyExclusive("approval", "skip-objects")
 	return c
 }
 
