@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -311,8 +312,14 @@ func (c *Cloud) nodeRole(ctx context.Context, cfg *Config, w *world) (arn string
 	return output(w.Stacks[own], nodeRoleOutput), true, nil
 }
 
+// templates guards eksctl's reader of templates, which it uses for Auto Mode only: each reading writes the tags of the template language
+// (!Sub and so on) into one map of the process, without a lock (pkg/goformation/intrinsics/tags.go).
+var templates sync.Mutex
+
 // renderNodeRole is eksctl's stack of the nodes' role. eksctl gives it a boundary only where it is part of the cluster's stack.
 func renderNodeRole(boundary api.ARN) (body []byte, err error) {
+	templates.Lock()
+	defer templates.Unlock()
 	err = guarded(func() error {
 		set, err := builder.CreateAutoModeResourceSet()
 		if err != nil {

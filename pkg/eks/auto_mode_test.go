@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 	"github.com/eks-gitops/reconciler/pkg/plan"
@@ -176,4 +178,27 @@ func TestAutoModeTeardown(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestAutoModeTogether renders what Auto Mode needs for many clusters at once, as the daemon of a fleet does. The race detector is its
+// judge; without one, Go ends the process where it sees two writers of eksctl's map.
+func TestAutoModeTogether(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, automatic("enabled: true"))
+	r.plan()
+	cfg, w := mustParse(t, r.item), r.cloud.world
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if o, err := r.cloud.renderCluster(t.Context(), cfg, w); err != nil || !strings.Contains(string(o.body), "AutoModeNodeRole") {
+				t.Errorf("the stack of the cluster is rendered without a role for nodes (%v)", err)
+			}
+		})
+		all.Go(func() {
+			if body, err := renderNodeRole(api.ARN{}); err != nil || !strings.Contains(string(body), "AutoModeNodeRole") {
+				t.Errorf("the stack of the role is rendered without it (%v)", err)
+			}
+		})
+	}
+	all.Wait()
 }

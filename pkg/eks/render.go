@@ -57,6 +57,10 @@ func (c *Cloud) renderCluster(ctx context.Context, cfg *Config, w *world) (stack
 			return stackOrder{}, fmt.Errorf("dividing the VPC into subnets: %w", err)
 		}
 	}
+	if spec.IsAutoModeEnabled() {
+		templates.Lock()
+		defer templates.Unlock()
+	}
 	var out stackOrder
 	err = guarded(func() (err error) {
 		rs := builder.NewClusterResourceSet(c.aws.ec2, c.aws.sts, cfg.Region, spec, nil, false)

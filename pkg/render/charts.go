@@ -265,6 +265,9 @@ func (i *inflation) add(c *chart.Chart, manifests []chart.Manifest, into *inflat
 			into.objects = append(append(into.objects, "---\n"...), text...)
 			docs, _ := documents(origin, text)
 			for _, doc := range docs {
+				if again := twice(origin, doc); len(again) > 0 {
+					return i.fail("%s: %w", origin, again[0].Err)
+				}
 				eachObject(origin, doc, func(*gitops.Error) {}, func(o *object, _ *yaml.Node) {
 					o.at.Line = 0 // what a template writes has no line of its own
 					i.survey.objects[file] = append(i.survey.objects[file], o)

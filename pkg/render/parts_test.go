@@ -148,7 +148,9 @@ func (f *forest) repository() fstest.MapFS {
 func (f *forest) change() {
 	switch f.IntN(3) {
 	case 0:
-		f.files["base/f0.yaml"] = strings.ReplaceAll(f.files["base/f0.yaml"], "name: b0", "annotations: {changed: 'yes'}, name: b0")
+		if text := f.files["base/f0.yaml"]; !strings.Contains(text, "changed") {
+			f.files["base/f0.yaml"] = strings.ReplaceAll(text, "name: b0", "annotations: {changed: 'yes'}, name: b0")
+		}
 	case 1:
 		f.files["middle/kustomization.yaml"] = strings.ReplaceAll(f.files["middle/kustomization.yaml"], ", f1.yaml", "")
 	default:

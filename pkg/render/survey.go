@@ -142,6 +142,9 @@ func (s *survey) read(file string) (docs []*yaml.Node, ok bool) {
 	if failed != nil {
 		s.fail(failed)
 	}
+	for _, doc := range docs {
+		s.problems = append(s.problems, twice(file, doc)...)
+	}
 	return docs, true
 }
 

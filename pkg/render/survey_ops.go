@@ -65,8 +65,12 @@ func (s *survey) patch(file string, before int, body []byte) {
 		s.fail(failed)
 	}
 	for _, doc := range docs {
+		for _, n := range everyNode(doc) {
+			n.Line += before
+		}
+		s.problems = append(s.problems, twice(file, doc)...)
 		if doc.Kind == yaml.ScalarNode {
-			s.fail(problem(gitops.RenderFailed, file, doc.Line+before, "the patch is neither an object to merge nor a list of JSON patch operations"))
+			s.fail(problem(gitops.RenderFailed, file, doc.Line, "the patch is neither an object to merge nor a list of JSON patch operations"))
 		}
 	}
 }
@@ -121,11 +125,13 @@ func (s *survey) plugins(l *layer, n *yaml.Node) {
 	if strings.Contains(n.Value, "\n") {
 		docs, failed := documents(l.file, []byte(n.Value))
 		if failed != nil {
-			s.fail(failed.At(gitops.Origin{Position: gitops.Position{File: l.file, Line: n.Line + failed.From.Line}}))
+			s.fail(failed.At(gitops.Origin{Position: gitops.Position{File: l.file, Line: textLine(n) + failed.From.Line}}))
 		}
 		for _, doc := range docs {
-			// Lines of inline text count from its own beginning.
-			doc.Line += n.Line
+			for _, c := range everyNode(doc) {
+				c.Line += textLine(n) // lines of inline text count from its own beginning
+			}
+			s.problems = append(s.problems, twice(l.file, doc)...)
 			s.plugin(doc, l.folder, l.file, l.shares)
 		}
 		return

@@ -195,6 +195,28 @@ func (p *parsed) scalar(path string, n *yaml.Node) any {
 	return nil
 }
 
+// twice finds keys that a document gives twice. YAML forbids them (specification 1.2.2, section 3.2.1.3) and leaves
+// the check to whoever decodes: of two in a patch kustomize takes one without a word, and of two in an object it names no file.
+func twice(file string, n *yaml.Node) (out []*gitops.Error) {
+	if n.Kind == yaml.MappingNode {
+		seen := make(map[string]bool, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+				continue
+			}
+			if seen[key.Value] {
+				out = append(out, problem(gitops.RenderFailed, file, key.Line, "%s is given twice", key.Value))
+			}
+			seen[key.Value] = true
+		}
+	}
+	for _, c := range n.Content {
+		out = append(out, twice(file, c)...)
+	}
+	return out
+}
+
 func nodeKind(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.SequenceNode:

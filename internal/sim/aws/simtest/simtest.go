@@ -5,7 +5,9 @@
 package simtest
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -50,6 +52,27 @@ type Sim struct {
 	Clock *Clock
 
 	handler http.Handler
+	// socket is shared by the clients of every Config, and with it their connections.
+	socket *http.Client
+}
+
+// oneWrite hands over a request's body as one that is in memory, which net/http sends at once with the headers. Otherwise the simulator
+// may answer before net/http has seen the end of the body; the SDK closes the body then, as its bodies take for an error
+// (smithy-go, safeWriteToReadCloser), and net/http drops the connection under the answer.
+type oneWrite struct{ http.RoundTripper }
+
+func (w oneWrite) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		return w.RoundTripper.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	_ = r.Body.Close() // it is read
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return w.RoundTripper.RoundTrip(r)
 }
 
 // Start starts a simulator on a clock that stands at the present. Clients sign by the real time, and so signatures are judged
@@ -77,14 +100,14 @@ func StartAt(t testing.TB, clock *Clock, o aws.Options) *Sim {
 		server.Close()
 		front.Close()
 	})
-	return &Sim{Server: server, URL: front.URL, Clock: clock, handler: checked}
+	return &Sim{Server: server, URL: front.URL, Clock: clock, handler: checked, socket: &http.Client{Transport: oneWrite{front.Client().Transport}}}
 }
 
 // Config is an AWS SDK configuration whose clients call the simulator as the default user and do not retry.
 func (s *Sim) Config() sdk.Config {
 	key := aws.DefaultKey()
 	return sdk.Config{
-		Region: s.World.Region, BaseEndpoint: &s.URL,
+		Region: s.World.Region, BaseEndpoint: &s.URL, HTTPClient: s.socket,
 		Credentials: sdk.CredentialsProviderFunc(func(context.Context) (sdk.Credentials, error) {
 			return sdk.Credentials{AccessKeyID: key.AccessKey, SecretAccessKey: key.Secret}, nil
 		}),
