@@ -314,7 +314,7 @@ func (c *Cloud) nodeRole(ctx context.Context, cfg *Config, w *world) (arn string
 
 // templates guards eksctl's reader of templates, which it uses for Auto Mode only: each reading writes the tags of the template language
 // (!Sub and so on) into one map of the process, without a lock (pkg/goformation/intrinsics/tags.go).
-var templates sync.Mutex
+var templates sync.Mutex //nolint:gochecknoglobals // as what it guards is
 
 // renderNodeRole is eksctl's stack of the nodes' role. eksctl gives it a boundary only where it is part of the cluster's stack.
 func renderNodeRole(boundary api.ARN) (body []byte, err error) {
