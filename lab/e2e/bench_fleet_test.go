@@ -149,7 +149,7 @@ func (f *manyFleet) start(b *testing.B) {
 	b.Cleanup(func() {
 		if b.Failed() {
 			if log, err := os.ReadFile(f.r.Log()); err == nil {
-				b.Logf("the daemon's log:\n%s", log[max(0, len(log)-16<<10):])
+				b.Logf("the daemon's log:\n%s", ending(log))
 			}
 		}
 		f.r.Kill()

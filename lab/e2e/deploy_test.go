@@ -136,7 +136,7 @@ func install(t *testing.T, s *story.Story) *deployed {
 	t.Cleanup(func() {
 		for name, c := range d.replicas {
 			if log, err := os.ReadFile(filepath.Join(c.dir, "reconciler.log")); err == nil && t.Failed() {
-				t.Logf("the log of %s:\n%s", name, log[max(0, len(log)-8<<10):])
+				t.Logf("the log of %s:\n%s", name, ending(log))
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func begin(t testing.TB, speed int) *story.Story {
 	t.Cleanup(func() {
 		if t.Failed() {
 			if log, err := os.ReadFile(s.R.Log()); err == nil {
-				t.Logf("the daemon's log:\n%s", log[max(0, len(log)-16<<10):])
+				t.Logf("the daemon's log:\n%s", ending(log))
 			}
 		}
 		if err := s.End(context.Background()); err != nil {
@@ -51,6 +52,19 @@ func begin(t testing.TB, speed int) *story.Story {
 		}
 	})
 	return s
+}
+
+// ending is the end of a log for somebody who reads why a test failed: short, since CI shows only the end of what it printed, and what
+// failed is said before.
+func ending(log []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	lines = lines[max(0, len(lines)-25):]
+	for i, line := range lines {
+		if len(line) > 200 {
+			lines[i] = line[:200] + " ..."
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // lean leaves few overlays in the sample fleet's cluster, one of each sort: an addon, one that AWS has a part in, an application. The demo
