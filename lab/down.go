@@ -54,7 +54,7 @@ func down(ctx context.Context, dir string, out io.Writer) error {
 	for _, attempt := range []struct {
 		signal  syscall.Signal
 		timeout time.Duration
-	}{{syscall.SIGTERM, 30 * time.Second}, {syscall.SIGKILL, 10 * time.Second}} {
+	}{{syscall.SIGTERM, time.Minute}, {syscall.SIGKILL, 30 * time.Second}} {
 		if err := syscall.Kill(state.PID, attempt.signal); err != nil && daemon.Running(dir) {
 			return fmt.Errorf("ending process %d: %w", state.PID, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,6 +72,7 @@ func (a *app) teardown(ctx context.Context, args []string, yes bool) error {
 		return err
 	}
 	if outcome := records[0].Outcome; outcome != run.Converged {
+		records[0].Plan.Problems = a.wayAround(records[0].Plan.Problems)
 		text, err := view.Record(view.Text, a.viewOptions(), records[0])
 		_, written := a.stdout.Write(text)
 		return errors.Join(err, written, code(max(exitLeft, outcomeCode(outcome))))
@@ -80,6 +82,20 @@ func (a *app) teardown(ctx context.Context, args []string, yes bool) error {
 		return err
 	}
 	return a.prove(ctx, f, cluster)
+}
+
+// wayAround says of a cluster whose API does not answer how it is torn down all the same. It is never done unasked: what controllers made
+// in AWS for objects of the cluster is given back by them alone.
+func (a *app) wayAround(problems []*gitops.Error) []*gitops.Error {
+	out := slices.Clone(problems)
+	for i, p := range out {
+		if p.Reason == gitops.Unreachable && p.Ref.Domain == gitops.K8s && !a.skipping {
+			said := *p
+			said.Try = "if the cluster's API is gone for good: the same with --skip-objects, which deletes no object in the cluster"
+			out[i] = &said
+		}
+	}
+	return out
 }
 
 // prove looks once more, as one who knows nothing of what was done, and says what is left of the cluster.

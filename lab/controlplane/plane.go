@@ -317,7 +317,7 @@ func (p *Plane) healthClient() (*http.Client, error) {
 		return nil, err
 	}
 	return &http.Client{
-		Timeout:   5 * time.Second,
+		Timeout:   30 * time.Second, // a machine with much to do takes seconds for a handshake
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}},
 	}, nil
 }

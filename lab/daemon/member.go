@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	startTimeout = 3 * time.Minute
+	startTimeout = 6 * time.Minute
 	stopTimeout  = 10 * time.Second
 	retryAfter   = 3 * time.Second
 )

@@ -179,7 +179,7 @@ func (d *deployed) pods(t *testing.T) []corev1.Pod {
 	await(t, "two running Pods", func(ctx context.Context) (bool, error) {
 		list, err := d.dev.Kube.CoreV1().Pods("reconciler-system").List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=reconciler"})
 		if err != nil {
-			return false, err
+			return false, passing(err)
 		}
 		running = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return p.Status.Phase != corev1.PodRunning })
 		return len(running) == 2, nil
@@ -243,9 +243,10 @@ func (d *deployed) names() []string {
 func (d *deployed) holder(t *testing.T, other string) string {
 	t.Helper()
 	holder := ""
-	await(t, "a holder of the lease other than "+other, func(context.Context) (bool, error) {
-		holder = holderOf(t, d.dev, "dev")
-		return holder != "" && holder != other, nil
+	await(t, "a holder of the lease other than "+other, func(ctx context.Context) (bool, error) {
+		var err error
+		holder, err = holderOf(ctx, d.dev, "dev")
+		return holder != "" && holder != other, passing(err)
 	})
 	return holder
 }

@@ -30,9 +30,15 @@ func checkout(t testing.TB) string {
 	return root
 }
 
+// turns bounds how many tests with a reconciler run at once, by its capacity: each has several control planes with much in them, and with
+// more of them two cores are late for everybody's clocks. Tests with eksctl alone mostly wait, and need no turn.
+var turns = make(chan struct{}, 2)
+
 // begin prepares a story in a folder of the test's own.
 func begin(t testing.TB, speed int) *story.Story {
 	t.Helper()
+	turns <- struct{}{}
+	t.Cleanup(func() { <-turns })
 	root := checkout(t)
 	dir := shortDir(t)
 	p := story.Programs{Bin: filepath.Join(root, ".cache", "bin"), Env: append(os.Environ(), "XDG_CONFIG_HOME="+dir), Dir: dir}
@@ -162,7 +168,7 @@ func nothingTwice(t *testing.T, s *story.Story) {
 		// A Node goes a while after its instance: the group itself is gone by then, and the run is over.
 		await(t, fmt.Sprintf("%s to have %d nodes", group, want), func(ctx context.Context) (bool, error) {
 			nodes, err := dev.Nodes(ctx, group)
-			return err == nil && len(nodes) == want, err
+			return err == nil && len(nodes) == want, passing(err)
 		})
 	}
 	left, err := s.Lab.Left(t.Context())

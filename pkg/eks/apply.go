@@ -128,7 +128,14 @@ func (c *Cloud) converge(ctx context.Context, cfg *Config, w *world, ch plan.Cha
 
 // see looks anew at what concerns one ref.
 func (c *Cloud) see(ctx context.Context, cfg *Config, r gitops.Ref) (*world, error) {
-	return c.refresh(func(w *world) error { return c.seeInto(ctx, cfg, r, w) }, func(from, into *world) { merge(cfg, r, from, into) })
+	read := func(w *world) error {
+		if err := c.seeInto(ctx, cfg, r, w); err != nil {
+			return err
+		}
+		c.readUpdates(ctx, cfg, w, &r)
+		return nil
+	}
+	return c.refresh(read, func(from, into *world) { merge(cfg, r, from, into) })
 }
 
 // seeAround looks at what everything needs.

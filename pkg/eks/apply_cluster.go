@@ -95,8 +95,11 @@ func (c *Cloud) updateFailure(ctx context.Context, cfg *Config, r gitops.Ref, id
 	if nodegroup != "" {
 		in.NodegroupName = &nodegroup
 	}
-	if r.Kind == KindCapability {
+	switch r.Kind {
+	case KindCapability:
 		in.CapabilityName = &r.Name
+	case KindAddon:
+		in.AddonName = &r.Name
 	}
 	out, err := c.aws.eks.DescribeUpdate(ctx, in)
 	if absent(err) {

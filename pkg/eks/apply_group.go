@@ -32,8 +32,8 @@ func (c *Cloud) stepGroup(ctx context.Context, cfg *Config, w *world, ch plan.Ch
 	case line.target == nil:
 		return c.makeGroup(ctx, cfg, w, want, line.name)
 	case len(staying) > 0:
-		return c.replaceGroup(ctx, cfg, line, staying[0], ch.Ref)
-	case line.diff.same(), cfg.groupHealth(line.target).Status == gitops.Progressing && !line.stalled():
+		return c.replaceGroup(ctx, cfg, w, line, staying[0], ch.Ref)
+	case line.diff.same(), cfg.groupHealth(w, line.target).Status == gitops.Progressing && !line.stalled():
 		return nil
 	}
 	if err := c.attempt(ctx, cfg, ch.Ref, line.diff, line.target.Name); err != nil {
@@ -69,8 +69,8 @@ func (c *Cloud) makeGroup(ctx context.Context, cfg *Config, w *world, want nodeg
 
 // replaceGroup goes on with a replacement whose successor exists: it waits for the successor's nodes, drains the old
 // group, and lets it go when it is empty.
-func (c *Cloud) replaceGroup(ctx context.Context, cfg *Config, line lineup, old *group, r gitops.Ref) error {
-	if health := cfg.groupHealth(line.target); health.Status != gitops.Ready {
+func (c *Cloud) replaceGroup(ctx context.Context, cfg *Config, w *world, line lineup, old *group, r gitops.Ref) error {
+	if health := cfg.groupHealth(w, line.target); health.Status != gitops.Ready {
 		if health.Status == gitops.Failed {
 			return gitops.Errorf(cmp.Or(health.Reason, gitops.HealthFailed), "%s, which is to replace %s: %s", line.target.Name, old.Name, health.Message)
 		}

@@ -126,6 +126,8 @@ type Cloud struct {
 	// heard is what a Feed told lately, the newest last; blamed is who was found to have changed a ref.
 	heard  []deed
 	blamed map[gitops.Ref]blame
+	// updates are those of EKS that were asked about.
+	updates updateLog
 	// blind is until when CloudTrail is not asked.
 	blind time.Time
 }
@@ -139,7 +141,8 @@ func New(o Options) *Cloud {
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
 		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, machines: map[string]machine{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
-		tries: map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{}, suggestions: map[string][]api.PodIdentityAssociation{},
+		updates: updateLog{running: map[string]string{}, ended: map[string]bool{}},
+		tries:   map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{}, suggestions: map[string][]api.PodIdentityAssociation{},
 	}
 }
 

@@ -51,7 +51,7 @@ func (c *Config) clusterHealth(w *world) gitops.Health {
 	}
 	switch {
 	case w.Cluster != nil:
-		h := controlPlaneHealth(w.Cluster.Status, s, stacked)
+		h := controlPlaneHealth(w.Cluster.Status, w.Updates[""], s, stacked)
 		if role, ok := w.Stacks[autoModeStack(c.Name)]; ok && h.Status == gitops.Ready && stackMoving(role) && !stackDone(role) {
 			return gitops.Health{Status: gitops.Progressing, Message: stackSays(role)}
 		}
@@ -64,7 +64,7 @@ func (c *Config) clusterHealth(w *world) gitops.Health {
 	return gitops.Health{Status: gitops.Failed, Message: stackSays(s) + ", but EKS does not know the cluster: it was deleted outside git"}
 }
 
-func controlPlaneHealth(status ekstypes.ClusterStatus, s cfntypes.Stack, stacked bool) gitops.Health {
+func controlPlaneHealth(status ekstypes.ClusterStatus, update string, s cfntypes.Stack, stacked bool) gitops.Health {
 	switch status {
 	case ekstypes.ClusterStatusActive:
 		if stacked && stackMoving(s) && !stackDone(s) {
@@ -72,7 +72,7 @@ func controlPlaneHealth(status ekstypes.ClusterStatus, s cfntypes.Stack, stacked
 		}
 		return gitops.Health{Status: gitops.Ready}
 	case ekstypes.ClusterStatusCreating, ekstypes.ClusterStatusUpdating, ekstypes.ClusterStatusPending:
-		return gitops.Health{Status: gitops.Progressing, Message: "the control plane is " + string(status)}
+		return gitops.Health{Status: gitops.Progressing, Message: during("the control plane is "+string(status), update)}
 	case ekstypes.ClusterStatusDeleting:
 		return gitops.Health{Status: gitops.Terminating, Message: "the control plane is " + string(status)}
 	case ekstypes.ClusterStatusFailed:
@@ -81,8 +81,8 @@ func controlPlaneHealth(status ekstypes.ClusterStatus, s cfntypes.Stack, stacked
 	return gitops.Health{Status: gitops.Unknown, Message: "the control plane is " + string(status)}
 }
 
-func managedHealth(n *ekstypes.Nodegroup) gitops.Health {
-	says := "the nodegroup is " + string(n.Status)
+func managedHealth(n *ekstypes.Nodegroup, update string) gitops.Health {
+	says := during("the nodegroup is "+string(n.Status), update)
 	if issue := healthOf(n); issue != "" {
 		says += ": " + issue
 	}
@@ -106,7 +106,7 @@ func (c *Config) addonHealth(w *world, name string) gitops.Health {
 	if a == nil {
 		return gitops.Health{Status: gitops.Absent}
 	}
-	says := "the addon is " + string(a.Status)
+	says := during("the addon is "+string(a.Status), w.Updates["addon "+name])
 	if a.Health != nil && len(a.Health.Issues) > 0 {
 		says += fmt.Sprintf(": %s: %s", a.Health.Issues[0].Code, aws.ToString(a.Health.Issues[0].Message)) + c.unplaced(w, a)
 	}

@@ -18,6 +18,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	case KindLogGroup:
 		into.LogGroup = from.LogGroup
 	case KindCluster:
+		copyKey(from.Updates, into.Updates, "")
 		into.LogGroup = from.LogGroup
 		into.Remnants = from.Remnants
 		into.Retention, into.Versions, into.RolePolicies, into.Placing = from.Retention, from.Versions, from.RolePolicies, from.Placing
@@ -25,6 +26,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		into.Provider = from.Provider
 	case KindAddon:
 		copyKey(from.Addons, into.Addons, r.Name)
+		copyKey(from.Updates, into.Updates, "addon "+r.Name)
 		copyKey(from.Latest, into.Latest, r.Name)
 		maps.Copy(into.Lent, from.Lent)
 	case KindServiceAccount:
@@ -44,6 +46,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	case KindNodegroup:
 		for _, name := range slices.Concat(cfg.groupNames(from, r.Name), cfg.groupNames(into, r.Name)) {
 			copyKey(from.Groups, into.Groups, name)
+			copyKey(from.Updates, into.Updates, "nodegroup "+name)
 		}
 	}
 }

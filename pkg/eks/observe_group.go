@@ -154,7 +154,7 @@ func (c *Config) observeNodegroup(w *world, name string) gitops.Observation {
 		out.Effect, out.Minutes = w.whole(want, staying[0])
 		return out
 	}
-	health := c.groupHealth(line.target)
+	health := c.groupHealth(w, line.target)
 	if len(line.old) > 0 && health.Status == gitops.Ready {
 		health = gitops.Health{Status: gitops.Progressing, Message: line.old[0].Name + ", which it replaces, is being deleted"}
 	}
@@ -205,7 +205,7 @@ func (g *group) tree() gitops.Tree {
 
 // groupHealth tells how far one live group is. EKS calls a managed group ACTIVE when its nodes have joined; for a
 // self-managed one Auto Scaling tells which instances are in service.
-func (c *Config) groupHealth(g *group) gitops.Health {
+func (c *Config) groupHealth(w *world, g *group) gitops.Health {
 	if g.Stack != nil {
 		switch s := *g.Stack; {
 		case stackLeaving(s):
@@ -217,7 +217,7 @@ func (c *Config) groupHealth(g *group) gitops.Health {
 		}
 	}
 	if n := g.Nodegroup; n != nil {
-		return managedHealth(n)
+		return managedHealth(n, w.Updates["nodegroup "+g.Name])
 	}
 	if g.Managed {
 		return gitops.Health{Status: gitops.Progressing, Message: "EKS does not know it yet"}

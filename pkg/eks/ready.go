@@ -188,7 +188,7 @@ func (c *Cloud) groupArrived(ctx context.Context, cfg *Config, w *world, r gitop
 		}
 		return next("stack %s is not there yet", stack), nil
 	}
-	h := cfg.groupHealth(line.target)
+	h := cfg.groupHealth(w, line.target)
 	switch {
 	case h.Status == gitops.Failed:
 		return h, nil

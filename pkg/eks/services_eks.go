@@ -157,6 +157,10 @@ func (s eksService) ListPodIdentityAssociations(ctx context.Context, in *eks.Lis
 	return shown(s.client).ListPodIdentityAssociations(ctx, in, o...)
 }
 
+func (s eksService) ListUpdates(ctx context.Context, in *eks.ListUpdatesInput, o ...func(*eks.Options)) (*eks.ListUpdatesOutput, error) {
+	return shown(s.client).ListUpdates(ctx, in, o...)
+}
+
 func (s eksService) TagResource(ctx context.Context, in *eks.TagResourceInput, o ...func(*eks.Options)) (*eks.TagResourceOutput, error) {
 	return shown(s.client).TagResource(ctx, in, o...)
 }

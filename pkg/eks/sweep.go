@@ -142,6 +142,7 @@ func (c *Cloud) readInside(ctx context.Context, cfg *Config, w *world, anew bool
 	if err := c.readRemnants(ctx, cfg, w); err != nil {
 		return err
 	}
+	c.readUpdates(ctx, cfg, w, nil)
 	c.readAuth(ctx, cfg, w)
 	return c.readAccounts(ctx, cfg, w)
 }

@@ -200,7 +200,7 @@ func TestQuota(t *testing.T) {
 	}
 	issue := ekstypes.Issue{Code: ekstypes.NodegroupIssueCodeInstanceLimitExceeded, Message: aws.String("5 of 5 are used")}
 	group := &ekstypes.Nodegroup{Status: ekstypes.NodegroupStatusCreateFailed, Health: &ekstypes.NodegroupHealth{Issues: []ekstypes.Issue{issue}}}
-	if h := managedHealth(group); h.Reason != gitops.QuotaExceeded || !strings.Contains(h.Message, "5 of 5") {
+	if h := managedHealth(group, ""); h.Reason != gitops.QuotaExceeded || !strings.Contains(h.Message, "5 of 5") {
 		t.Errorf("the nodegroup: %s", h)
 	}
 	w := &world{Failures: map[string]string{"a": "VPC: \"The maximum number of VPCs has been reached.\" (HandlerErrorCode: ServiceLimitExceeded)", "b": "RequestLimitExceeded: slow down", "c": "the limit is exceeded"}}

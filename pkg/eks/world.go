@@ -70,6 +70,8 @@ type world struct {
 	LogGroup string
 	// Remnants are what others made for a cluster that ends; none when they were not asked for.
 	Remnants []remnant
+	// Updates name the updates that EKS is carrying out, by what they are of: the cluster (""), "addon NAME", "nodegroup NAME".
+	Updates map[string]string
 	// Failures say why the last attempt of a stack failed, by stack name.
 	Failures map[string]string
 }
@@ -122,6 +124,7 @@ func (w *world) clone() *world {
 	out.Groups, out.Addons, out.Associations = maps.Clone(w.Groups), maps.Clone(w.Addons), maps.Clone(w.Associations)
 	out.Accounts, out.Latest, out.Failures, out.Lent = maps.Clone(w.Accounts), maps.Clone(w.Latest), maps.Clone(w.Failures), maps.Clone(w.Lent)
 	out.Entries, out.Profiles, out.Logins, out.Capabilities = maps.Clone(w.Entries), maps.Clone(w.Profiles), maps.Clone(w.Logins), maps.Clone(w.Capabilities)
+	out.Updates = maps.Clone(w.Updates)
 	return &out
 }
 
@@ -131,7 +134,7 @@ func newWorld() *world {
 		Groups: map[string]*group{}, Addons: map[string]*ekstypes.Addon{},
 		Associations: map[string]*ekstypes.PodIdentityAssociation{}, Lent: map[string]*ekstypes.PodIdentityAssociation{}, Accounts: map[string]serviceAccount{},
 		Entries: map[string]*accessEntry{}, Profiles: map[string]*ekstypes.FargateProfile{}, Logins: map[string]*ekstypes.OidcIdentityProviderConfig{},
-		Capabilities: map[string]*capability{}, Latest: map[string]string{}, Failures: map[string]string{},
+		Capabilities: map[string]*capability{}, Latest: map[string]string{}, Failures: map[string]string{}, Updates: map[string]string{},
 	}
 }
 

@@ -189,6 +189,42 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// dropping loses a blob as soon as it was listed, as a daemon does that appends beside a reader.
+type dropping struct {
+	ledger.Blobs
+	key string
+}
+
+func (d dropping) List(ctx context.Context, prefix string) ([]string, error) {
+	keys, err := d.Blobs.List(ctx, prefix)
+	return keys, errors.Join(err, d.Put(ctx, d.key, nil))
+}
+
+// TestReadBesideAWriter: a run that a daemon dropped after it was listed is no longer kept; that is no trouble for who reads.
+func TestReadBesideAWriter(t *testing.T) {
+	t.Parallel()
+	blobs := ledger.Memory()
+	l := ledger.New(blobs, ledger.Options{})
+	for range 3 {
+		if _, err := l.Append(t.Context(), record("dev", run.Converged, "a", run.Done)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader := func(id int) *ledger.Ledger {
+		return ledger.New(dropping{blobs, fmt.Sprintf("dev/records/%08d", id)}, ledger.Options{})
+	}
+	records, err := reader(1).Records(t.Context(), "dev", 0)
+	if err != nil || len(records) != 2 || records[1].ID != 2 {
+		t.Errorf("beside one who drops run 1, the history is %d runs, %v; want runs 3 and 2", len(records), err)
+	}
+	if last, ok, err := reader(3).Last(t.Context(), "dev"); err != nil || !ok || last.ID != 2 {
+		t.Errorf("beside one who drops run 3, the last is %d, %v, %v; want run 2", last.ID, ok, err)
+	}
+	if _, err := l.Record(t.Context(), "dev", 1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("who asks for run 1 by its number is told %v", err)
+	}
+}
+
 // Several writers, also in several processes, never take the same id.
 func TestAppendTogether(t *testing.T) {
 	dir := t.TempDir()

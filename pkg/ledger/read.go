@@ -48,6 +48,9 @@ func (l *Ledger) load(ctx context.Context, cluster string, ids []int) ([]run.Rec
 	var errs []error
 	for _, id := range ids {
 		r, err := l.Record(ctx, cluster, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who appends has dropped it since it was listed
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -74,6 +77,9 @@ func (l *Ledger) newest(ctx context.Context, cluster string, wanted func(run.Rec
 	}
 	for _, id := range ids {
 		r, err := l.Record(ctx, cluster, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // who appends has dropped it since it was listed
+		}
 		if err != nil {
 			return run.Record{}, false, err
 		}
