@@ -96,12 +96,16 @@ test: deps build lab ## everything that CI runs
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint rows
 
 # One after the other, each to its end: API servers, leases and eksctl keep clocks, and two rows beside each other on two cores make them
-# late. The linter has no clock and takes what is left.
+# late. The linter has no clock and takes what is left. What failed is printed whole, and last.
 .PHONY: rows
 rows:
-	@failed=; for row in "e2e" "demo CHECK=1" "unit" "stack"; do \
-		$(MAKE) --no-print-directory $$row || failed="$$failed, $$row"; done; \
-	[ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
+	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; failed=; \
+	for row in e2e demo unit stack; do \
+		if $(MAKE) --no-print-directory $$row CHECK=1 >"$$logs/$$row" 2>&1; \
+		then grep -E '^ok[[:space:]]|^[a-z0-9]+: [0-9]+m' "$$logs/$$row" || true; \
+		else failed="$$failed $$row"; fi; done; \
+	for row in $$failed; do cat "$$logs/$$row"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 .PHONY: bench
 bench: build lab peers ## benchmarks: beside other tools (BENCH_OUT=FILE.json, BENCH_FLAGS), of the packages, of the whole product
