@@ -102,6 +102,8 @@ type Cloud struct {
 
 	// machines are the instance types that were asked about.
 	machines map[string]machine
+	// images are the versions of Kubernetes that images were made for, by id; "" for one that does not tell.
+	images map[string]string
 	// catalogs are the versions that EKS offers of an addon, by addon.
 	catalogs map[string]catalog
 	// dismissed are the ids of stacks that this process asked CloudFormation to delete: a read that is behind may still
@@ -140,7 +142,8 @@ func New(o Options) *Cloud {
 	}
 	return &Cloud{
 		Options: o, aws: newClients(o.AWS), changed: make(chan struct{}, 1), stale: true,
-		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, machines: map[string]machine{}, dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
+		stacks: map[string]cfntypes.Stack{}, templates: map[string]gitops.Tree{}, nodeEntries: map[string]*ekstypes.AccessEntry{}, offers: map[string]offer{}, catalogs: map[string]catalog{}, machines: map[string]machine{}, images: map[string]string{},
+		dismissed: map[string]bool{}, steps: map[gitops.Ref]*sync.Mutex{},
 		updates: updateLog{running: map[string]string{}, ended: map[string]bool{}},
 		tries:   map[gitops.Ref]try{}, refused: map[string]*refusal{}, said: map[gitops.Ref]gitops.Health{}, suggestions: map[string][]api.PodIdentityAssociation{},
 	}

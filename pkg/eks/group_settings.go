@@ -353,8 +353,8 @@ func (c *Config) compareSelf(out *comparison, want nodegroup, g *group) {
 	}
 	if v, ok := out.next["version"].(string); ok {
 		out.live["version"] = v
-		if recorded, ok := g.Recorded["version"].(string); ok && compareMinor(recorded, v) < 0 {
-			out.live["version"] = recorded
+		if made := g.madeFor(); made != "" && compareMinor(made, v) < 0 {
+			out.live["version"] = made
 			out.replace = append(out.replace, "version is immutable on a self-managed nodegroup")
 		}
 	}

@@ -128,7 +128,7 @@ func (d *draft) tellSelf(item gitops.Tree, g *group) {
 	if g.Scaling != nil {
 		d.tellTags(item, g, scalingTags(g.Scaling))
 	}
-	made := gitops.StringAt(g.Recorded, "version")
+	made := g.madeFor()
 	version := aws.ToString(d.w.Cluster.Version)
 	if metadata := gitops.TreeAt(d.out, "metadata"); made != "" && compareMinor(made, version) < 0 && metadata["version"] != nil {
 		delete(metadata, "version")

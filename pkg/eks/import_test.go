@@ -257,6 +257,9 @@ func TestLawImport(t *testing.T) {
 			if rapid.Bool().Draw(rt, "unrecorded "+name) {
 				g.Recorded = nil
 			}
+			if !g.Managed && g.Recorded == nil && rapid.Bool().Draw(rt, "old image "+name) {
+				g.Image = "1.33"
+			}
 			if g.Managed && rapid.Bool().Draw(rt, "behind "+name) {
 				g.Nodegroup.Version, g.Nodegroup.ReleaseVersion = aws.String("1.33"), aws.String("1.33.1-20260101")
 			}

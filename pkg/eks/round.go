@@ -128,7 +128,7 @@ func (g *group) minor() int {
 	if g.Managed {
 		return -1
 	}
-	return minorOf(gitops.StringAt(g.Recorded, "version"))
+	return minorOf(g.madeFor())
 }
 
 // roundOf is the round that an upgrade is in; nil when none is under way.

@@ -84,20 +84,23 @@ func (c *Cloud) fillGroups(ctx context.Context, cfg *Config, w *world, names []s
 		return err
 	}
 	around := surroundingsOf(w.Stacks[clusterStack(cfg.Name)])
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	filled := make([]*group, len(names))
 	for i, name := range names {
 		g.Go(func() (err error) {
 			own := *w.Groups[name]
 			own.Around = around
-			if filled[i], err = c.fillGroup(ctx, cfg, own, scaling); err == nil {
-				err = c.readMachines(ctx, cfg, filled[i])
+			if filled[i], err = c.fillGroup(gctx, cfg, own, scaling); err == nil {
+				err = c.readMachines(gctx, cfg, filled[i])
 			}
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := c.readImages(ctx, filled); err != nil {
 		return err
 	}
 	for i, name := range names {

@@ -110,6 +110,8 @@ type group struct {
 	Ordered []string
 	// Machines are what EC2 says of its instance types, where a selector of git asks.
 	Machines map[string]machine
+	// Image is the version of Kubernetes that its image was made for, of a self-managed group without a record of it; "" when it does not tell.
+	Image string
 	// Recorded is what its stack's template says it was made from; nil when something else made it.
 	Recorded gitops.Tree
 }
