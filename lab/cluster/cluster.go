@@ -1,5 +1,5 @@
-// Package cluster is what a cloud does inside a Kubernetes cluster: it makes Nodes of instances, volumes of claims, addresses of
-// load balancers, and installs the software that EKS installs.
+// Package cluster is what a cloud does inside a Kubernetes cluster: it makes Nodes of instances, volumes of claims, load balancers
+// of Services, and installs the software that EKS installs.
 //
 // Inputs: the credentials of a cluster's API, and what the cloud wants to be there (machines, software). Outputs: objects in
 // the cluster. Invariants: everything is level-triggered, so that a restart or a lost event changes nothing; questions
@@ -36,7 +36,9 @@ type Options struct {
 	Region     string
 	// DNS is the ClusterIP of the Service kube-dns.
 	DNS string
-	Log *slog.Logger
+	// Balancers makes load balancers; nil means that there are none, only names.
+	Balancers Balancers
+	Log       *slog.Logger
 }
 
 // Cluster is the inside of one cluster.
@@ -86,6 +88,9 @@ func New(o Options) (*Cluster, error) {
 }
 
 func newCluster(o Options, config *rest.Config, client kubernetes.Interface, objects dynamic.Interface) *Cluster {
+	if o.Balancers == nil {
+		o.Balancers = named{o.Region}
+	}
 	c := &Cluster{
 		options: o, config: config, client: client, objects: objects, log: o.Log,
 		factory: informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(slim)),

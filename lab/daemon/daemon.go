@@ -221,6 +221,7 @@ func (d *Daemon) assemble() error {
 	if err != nil {
 		return fmt.Errorf("making the simulated AWS: %w", err)
 	}
+	d.fleet.aws = d.aws
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eks-gitops/reconciler/internal/sim/aws"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/ec2"
 	"github.com/eks-gitops/reconciler/internal/sim/aws/eks"
 	"github.com/eks-gitops/reconciler/lab/cluster"
@@ -29,6 +30,8 @@ type fleet struct {
 	now      func() time.Time
 	// changed is called when a member became ready, changed or went.
 	changed func()
+	// aws is set before run.
+	aws *aws.Server
 
 	mu       sync.Mutex
 	base     context.Context // nil until run, and again after its end

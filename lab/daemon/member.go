@@ -168,7 +168,8 @@ func (m *member) serve(ctx context.Context, wanted eks.ControlPlane) error {
 	defer cancel()
 	set := m.fleet.settings
 	within, err := site.New(site.Options{
-		Plane: m.plane, Region: m.fleet.region, Env: set.env, MetricsServer: set.metricsServer, Standins: set.standins, Log: m.log, Now: m.fleet.now,
+		Plane: m.plane, Region: m.fleet.region, Env: set.env, MetricsServer: set.metricsServer, Standins: set.standins,
+		Balancers: balancers{aws: m.fleet.aws, of: wanted}, Log: m.log, Now: m.fleet.now,
 	})
 	if err != nil {
 		return err

@@ -1,16 +1,19 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/eks-gitops/reconciler/lab/story"
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
 
 // TestEksctlMadeIsAdopted creates the cluster of the sample fleet with the unmodified eksctl, from the very file in git. The
-// reconciler then has nothing to do to it: diff exits 0, and apply brings in the overlays without touching EKS.
+// reconciler then has nothing to do to it: diff exits 0, apply brings in the overlays without touching EKS, and teardown leaves nothing.
 func TestEksctlMadeIsAdopted(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
@@ -62,6 +65,52 @@ func TestEksctlMadeIsAdopted(t *testing.T) {
 	if again.Code != 0 {
 		t.Errorf("diff after apply exits %d:\n%s", again.Code, again.Stdout)
 	}
+	balancersGo(t, s)
+}
+
+// balancersGo ends a cluster with load balancers in it: one of an application of git, and two that git does not know. Teardown names these, and
+// leaves nothing.
+func balancersGo(t *testing.T, s *story.Story) {
+	t.Helper()
+	kubectl := func(args ...string) {
+		t.Helper()
+		if _, err := s.Lab.Must(t.Context(), "kubectl", append([]string{"--context", "dev-admin"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kubectl("create", "service", "loadbalancer", "beside", "--tcp=80")
+	kubectl("create", "service", "clusterip", "network", "--tcp=80")
+	kubectl("annotate", "service", "network", "service.beta.kubernetes.io/aws-load-balancer-type=nlb")
+	kubectl("patch", "service", "network", "-p", `{"spec":{"type":"LoadBalancer"}}`)
+	awaitBalancers(t, s, 3)
+	out, err := s.R.CLI(t.Context(), "teardown", "clusters/dev", "--yes", "--progress", "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Code != 0 {
+		t.Fatalf("teardown exits %d:\n%s%s", out.Code, out.Stdout, out.Stderr)
+	}
+	for _, name := range []string{"beside", "network"} {
+		if !strings.Contains(out.Stderr, "Service default/"+name+" ") {
+			t.Errorf("teardown does not name the Service %s:\n%s", name, out.Stderr)
+		}
+	}
+	left, err := s.Lab.Left(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) > 0 {
+		t.Errorf("teardown left %v", left)
+	}
+}
+
+// awaitBalancers waits until so many Services have their load balancers.
+func awaitBalancers(t *testing.T, s *story.Story, want int) {
+	t.Helper()
+	await(t, fmt.Sprintf("%d load balancers", want), func(ctx context.Context) (bool, error) {
+		have, err := s.Lab.Balancers(ctx)
+		return err == nil && len(have) == want, passing(err)
+	})
 }
 
 // TestEksctlManagesWhatTheReconcilerMade is the other way round: the unmodified eksctl lists, scales and deletes what
@@ -102,6 +151,7 @@ func TestEksctlManagesWhatTheReconcilerMade(t *testing.T) {
 		t.Errorf("eksctl get podidentityassociation does not list external-dns:\n%s", text)
 	}
 	eksctl("scale", "nodegroup", "--cluster", "dev", "--name", "batch", "--nodes", "2")
+	awaitBalancers(t, s, 1)
 	eksctl("delete", "cluster", "--name", "dev", "--wait", "--disable-nodegroup-eviction")
 	left, err := s.Lab.Left(t.Context())
 	if err != nil {

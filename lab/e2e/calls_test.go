@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 // call is a line of the simulator's log.
 type call struct {
+	Seq, Status                             int
+	ReadOnly                                bool
 	Service, Operation, Caller, Agent, Path string
 	Input                                   json.RawMessage
 }
@@ -20,9 +23,10 @@ func (c call) action() string {
 	return strings.ToLower(strings.ReplaceAll(c.Service, " ", "")) + ":" + c.Operation
 }
 
-func awsLog(t *testing.T, s *story.Story) []call {
+// awsLog is the log after the call of a number; 0 means all of it.
+func awsLog(t *testing.T, s *story.Story, since int) []call {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Lab.Var("AWS_ENDPOINT_URL")+"/_sim/requests", http.NoBody)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/_sim/requests?since=%d", s.Lab.Var("AWS_ENDPOINT_URL"), since), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -329,7 +329,7 @@ func (d *deployed) allowedByItsPolicy(t *testing.T) {
 	allowed := readPolicy(t, filepath.Join(checkout(t), "deploy", "iam-policy.json")).actions()
 	byRole := 0
 	seen := map[string]bool{}
-	for _, r := range awsLog(t, d.Story) {
+	for _, r := range awsLog(t, d.Story, 0) {
 		if !strings.HasPrefix(r.Agent, "aws-sdk-go-v2/") {
 			continue // the AWS CLI is not the product
 		}

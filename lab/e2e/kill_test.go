@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/eks-gitops/reconciler/lab/process"
 	"github.com/eks-gitops/reconciler/lab/story"
 	"github.com/eks-gitops/reconciler/pkg/run"
 )
@@ -107,7 +110,7 @@ func shortDir(t testing.TB) string {
 }
 
 // TestKilledAtAnyMoment ends the daemon with kill -9 again and again while a cluster is created, changed, and a nodegroup
-// is replaced. Each time a new one continues from what is live; in the end nothing is missing and nothing is there twice.
+// is replaced, and then after each call of an upgrade. Each time a new one continues from what is live; in the end nothing is missing and nothing is there twice.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 300)
@@ -148,6 +151,90 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	torture(8)
 	settle(t, s, run.Converged)
 	nothingTwice(t, s)
+
+	upgradeKilledAtEachCall(t, s)
+	nothingTwice(t, s)
+}
+
+// upgradeKilledAtEachCall raises the cluster by a minor version, and ends the daemon after every single call by which it changes something in
+// AWS. What was asked for once is not asked for again, and in the end everything runs the new version.
+func upgradeKilledAtEachCall(t *testing.T, s *story.Story) {
+	t.Helper()
+	edit(t, s, "clusters/dev/cluster.yaml", `version: "1.34"`, `version: "1.35"`)
+	push(t, s, "Upgrade to 1.35")
+	calls, held := killAtEachCall(t, s, run.Waiting)
+	if _, err := s.Run(t.Context(), "approve", string(held.Plan.ID), "clusters/dev"); err != nil {
+		t.Fatal(err)
+	}
+	push(t, s, "Approve the new nodes")
+	more, _ := killAtEachCall(t, s, run.Converged)
+	calls = append(calls, more...)
+	t.Logf("killed after each of %v", calls)
+	// The self-managed nodegroup is replaced: one stack comes, and one goes.
+	for _, once := range []string{"eks:UpdateClusterVersion", "eks:UpdateNodegroupVersion", "cloudformation:CreateStack", "cloudformation:DeleteStack"} {
+		if n := len(slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != once })); n != 1 {
+			t.Errorf("%s was called %d times", once, n)
+		}
+	}
+	var cluster struct{ Cluster struct{ Version string } }
+	if err := s.Lab.AWS(t.Context(), &cluster, "eks", "describe-cluster", "--name", "dev"); err != nil {
+		t.Fatal(err)
+	}
+	if cluster.Cluster.Version != "1.35" {
+		t.Errorf("the control plane is at %s", cluster.Cluster.Version)
+	}
+	dev, err := s.Lab.Cluster("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range []string{"system", "batch"} {
+		await(t, "the nodes of "+group+" to be of 1.35", func(ctx context.Context) (bool, error) {
+			nodes, err := dev.Nodes(ctx, group)
+			old := slices.ContainsFunc(nodes, func(n corev1.Node) bool { return !strings.HasPrefix(n.Status.NodeInfo.KubeletVersion, "v1.35.") })
+			return err == nil && len(nodes) > 0 && !old, passing(err)
+		})
+	}
+}
+
+// killAtEachCall ends the daemon with kill -9 as soon as it has changed something in AWS, and starts a new one, until the newest commit has come
+// to the outcome. It gives the calls.
+func killAtEachCall(t *testing.T, s *story.Story, outcome run.Outcome) (calls []string, last run.Record) {
+	t.Helper()
+	commit, err := s.Fleet.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), story.Patience)
+	defer cancel()
+	before := awsLog(t, s, 0)
+	seen := before[len(before)-1].Seq
+	changed := func() (fresh []string) {
+		t.Helper()
+		for _, c := range awsLog(t, s, seen) {
+			seen = max(seen, c.Seq)
+			if !c.ReadOnly && c.Service != "sts" && c.Status/100 == 2 {
+				fresh = append(fresh, c.action())
+			}
+		}
+		return fresh
+	}
+	err = process.Poll(ctx, 100*time.Millisecond, fmt.Sprintf("dev to be %s at %.7s", outcome, commit), func(ctx context.Context) (bool, error) {
+		if fresh := changed(); len(fresh) > 0 {
+			s.R.Kill()
+			calls = append(append(calls, fresh...), changed()...)
+			return false, s.R.Start("clusters/dev")
+		}
+		records, err := s.R.History(ctx, "dev")
+		if err != nil || len(records) == 0 {
+			return false, err
+		}
+		last = records[0]
+		return last.Plan.Revision.Hash == commit && last.Outcome == outcome, nil
+	})
+	if err != nil {
+		t.Fatalf("%v; calls: %v", err, calls)
+	}
+	return calls, last
 }
 
 // nothingTwice checks that there is exactly one of everything.

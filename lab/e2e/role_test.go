@@ -96,7 +96,7 @@ func trust(t *testing.T, s *story.Story, role, command, flag, id string) {
 func asTheRole(t *testing.T, s *story.Story, role string) {
 	t.Helper()
 	asked := map[string]bool{}
-	for _, r := range awsLog(t, s) {
+	for _, r := range awsLog(t, s, 0) {
 		if !strings.Contains(r.Agent, "app/reconciler") {
 			continue
 		}

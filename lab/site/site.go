@@ -39,8 +39,10 @@ type Options struct {
 	// MetricsServer is the program that is run for pods of metrics-server; empty means that nothing is.
 	MetricsServer string
 	Standins      []Standin
-	Log           *slog.Logger
-	Now           func() time.Time
+	// Balancers makes the load balancers of Services; nil means that there are none, only names.
+	Balancers cluster.Balancers
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // Site is one cluster's surroundings.
@@ -67,7 +69,7 @@ type Standin struct {
 func New(o Options) (*Site, error) {
 	s := &Site{options: o, cancel: func() {}}
 	inside, err := cluster.New(cluster.Options{
-		Kubeconfig: o.Plane.Kubeconfig("cloud"), Region: o.Region, DNS: o.Plane.DNS(), Log: o.Log,
+		Kubeconfig: o.Plane.Kubeconfig("cloud"), Region: o.Region, DNS: o.Plane.DNS(), Balancers: o.Balancers, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

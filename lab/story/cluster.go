@@ -3,6 +3,7 @@ package story
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,7 +85,7 @@ func (l *Lab) AWS(ctx context.Context, into any, args ...string) error {
 	return l.JSON(ctx, into, "aws", append(args, "--output", "json")...)
 }
 
-// Left lists what is still there of everything AWS ever held: clusters, stacks, instances.
+// Left lists what is still there of everything AWS ever held: clusters, stacks, instances, load balancers.
 func (l *Lab) Left(ctx context.Context) ([]string, error) {
 	var left []string
 	var clusters struct {
@@ -123,5 +124,26 @@ func (l *Lab) Left(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
+	balancers, err := l.Balancers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range balancers {
+		left = append(left, "load balancer "+name)
+	}
 	return left, nil
+}
+
+// Balancers lists the names of load balancers of either API.
+func (l *Lab) Balancers(ctx context.Context) ([]string, error) {
+	var names []string
+	for api, query := range map[string]string{"elb": "LoadBalancerDescriptions[].LoadBalancerName", "elbv2": "LoadBalancers[].LoadBalancerName"} {
+		var some []string
+		if err := l.AWS(ctx, &some, api, "describe-load-balancers", "--query", query); err != nil {
+			return nil, err
+		}
+		names = append(names, some...)
+	}
+	slices.Sort(names)
+	return names, nil
 }

@@ -342,7 +342,7 @@ func end(ctx context.Context, s *Story) error {
 	if len(left) > 0 {
 		return fmt.Errorf("still there: %s", strings.Join(left, ", "))
 	}
-	s.Say("no cluster, no stack, no instance is left")
+	s.Say("no cluster, no stack, no instance, no load balancer is left")
 	return nil
 }
 

@@ -30,6 +30,8 @@ type ControlPlane struct {
 	Issuer      string // of service account tokens
 	IPFamily    string // "ipv4" or "ipv6"
 	ServiceCIDR string
+	// VPC is where the nodes are, SecurityGroup the one that EKS made for control plane and nodes.
+	VPC, SecurityGroup string
 	// AuthenticationMode says whether the aws-auth ConfigMap, access entries or both let principals in.
 	AuthenticationMode string
 	// Software is what EKS runs or installs in the cluster, in the order of names.
@@ -134,7 +136,7 @@ func (s *Service) wantedPlane(c *clusterRecord) ControlPlane {
 	}
 	return ControlPlane{
 		Cluster: c.Cluster.Name, ARN: c.Cluster.ARN, ID: c.ID, Version: version, Issuer: c.Cluster.Identity.OIDC.Issuer,
-		IPFamily: network.IPFamily, ServiceCIDR: cidr, AuthenticationMode: c.Cluster.AccessConfig.AuthenticationMode,
+		IPFamily: network.IPFamily, ServiceCIDR: cidr, VPC: c.Cluster.ResourcesVPCConfig.VPCID, SecurityGroup: c.Cluster.ResourcesVPCConfig.ClusterSecurityGroupID, AuthenticationMode: c.Cluster.AccessConfig.AuthenticationMode,
 		Software: c.software(),
 	}
 }

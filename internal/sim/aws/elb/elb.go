@@ -159,8 +159,20 @@ func notFound(name string) *wire.Error {
 	return wire.Errorf("LoadBalancerNotFound", "There is no ACTIVE Load Balancer named '%s'", name)
 }
 
+// Find gives a load balancer and its host name, if it is there.
+func (s *Service) Find(name string) (b Balancer, host string, ok bool) {
+	if found := s.state.Balancers[name]; found != nil {
+		return *found, s.host(name), true
+	}
+	return Balancer{}, "", false
+}
+
+func (s *Service) host(name string) string {
+	return name + "-1234567890." + s.world.Region + ".elb." + s.world.DNSSuffix()
+}
+
 func (s *Service) show(b *Balancer) Description {
-	dns := b.Name + "-1234567890." + s.world.Region + ".elb." + s.world.DNSSuffix()
+	dns := s.host(b.Name)
 	return Description{
 		LoadBalancerName: b.Name, DNSName: dns, CanonicalHostedZoneName: dns, CanonicalHostedZoneNameID: "Z1H1FL5HABSF5",
 		AvailabilityZones: b.Zones, Subnets: b.Subnets, VPCId: b.VPC, SecurityGroups: b.SecurityGroups, CreatedTime: wire.Time{Time: b.Created}, Scheme: b.Scheme,

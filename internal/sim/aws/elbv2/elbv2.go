@@ -203,9 +203,27 @@ func (s *Service) wanted(in *DescribeLoadBalancersInput) ([]*Balancer, error) {
 	return slices.Collect(maps.Values(s.state.Balancers)), nil
 }
 
+// Find gives a load balancer and its host name by its name, if it is there.
+func (s *Service) Find(name string) (b Balancer, host string, ok bool) {
+	for _, found := range s.state.Balancers {
+		if found.Name == name {
+			return *found, s.host(found), true
+		}
+	}
+	return Balancer{}, "", false
+}
+
+// host is the name by which a load balancer is reached: other than a classic one's, a Network Load Balancer's has a part of the ARN in it.
+func (s *Service) host(b *Balancer) string {
+	if b.Type == "network" {
+		return b.Name + "-" + b.ARN[strings.LastIndexByte(b.ARN, '/')+1:] + ".elb." + s.world.Region + "." + s.world.DNSSuffix()
+	}
+	return b.Name + "-1234567890." + s.world.Region + ".elb." + s.world.DNSSuffix()
+}
+
 func (s *Service) show(b *Balancer) Description {
 	return Description{
-		LoadBalancerARN: b.ARN, DNSName: b.Name + "-1234567890." + s.world.Region + ".elb." + s.world.DNSSuffix(), CanonicalHostedZoneID: "Z1H1FL5HABSF5",
+		LoadBalancerARN: b.ARN, DNSName: s.host(b), CanonicalHostedZoneID: "Z1H1FL5HABSF5",
 		CreatedTime: wire.Time{Time: b.Created}, LoadBalancerName: b.Name, Scheme: b.Scheme, VpcID: b.VPC, State: State{Code: "active"}, Type: b.Type,
 		AvailabilityZones: b.Zones, SecurityGroups: b.SecurityGroups, IPAddressType: "ipv4",
 	}
