@@ -269,6 +269,9 @@ func TestLawImport(t *testing.T) {
 		if err != nil || len(got.Left) > 0 || len(got.Problems) > 0 || got.Adopted != adopted {
 			rt.Fatalf("%v %v\n%s\n%s\n%s", err, got.Problems, body, got.File, describe(nil, plan.Plan{Changes: got.Left}))
 		}
+		if unsaid := unsaidIn(build(parsed(rt, string(got.File)).observe(w, false))); len(unsaid) > 0 {
+			rt.Fatalf("the file does not say it all: %v\n%s", unsaid, got.File)
+		}
 		if diff := gocmp.Diff(d.out, parsed(rt, string(got.File)).Written); diff != "" {
 			rt.Fatalf("the file reads as something else (-meant +read):\n%s", diff)
 		}

@@ -194,6 +194,7 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
 	c.observeUntold(w, out)
+	c.observeUnsaid(w, out)
 	for _, note := range append(c.otherwiseMade(w), c.otherSubnets(w)...) {
 		out[note.Ref] = gitops.Observation{Err: note, From: note.From}
 	}

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+
+	api "github.com/weaveworks/eksctl/pkg/apis/eksctl.io/v1alpha5"
 
 	"github.com/eks-gitops/reconciler/pkg/gitops"
 )
@@ -174,4 +177,68 @@ func (c *Config) observeUntold(w *world, out gitops.Observed) {
 			out[r] = gitops.Observation{Err: e.On(r).At(c.origin(path))}
 		}
 	}
+}
+
+// observeUnsaid notes what a nodegroup without a record has and git does not say. Whether a file ever said it is not known, and so it is no
+// change; but a nodegroup that replaces this one would not have it.
+func (c *Config) observeUnsaid(w *world, out gitops.Observed) {
+	for _, want := range c.nodegroups() {
+		line := c.lineup(w, want)
+		if line.target == nil || line.target.Recorded != nil || line.target.Managed != (want.managed != nil) {
+			continue
+		}
+		unsaid := c.unsaid(want, line)
+		if len(unsaid) == 0 {
+			continue
+		}
+		e := gitops.Errorf(gitops.Extra, "nodegroup %s has %s, which git does not say: it is left alone, and a nodegroup that replaces it does not have it", want.name, strings.Join(unsaid, ", "))
+		e.Try = "reconciler import " + c.Name + " writes the fields as they are live"
+		r := c.ref(ConfigKind, join(want.path, "unsaid"))
+		out[r] = gitops.Observation{Err: e.On(r).At(c.origin(want.path))}
+	}
+}
+
+// unsaid are the fields that are fixed at creation and not in git, and that a live group has otherwise than its successor would. Their values are
+// not told: commands and user data may hold what nobody else is to read.
+func (c *Config) unsaid(want nodegroup, line lineup) []string {
+	effective, _ := treeOf(want.pool()).(gitops.Tree)
+	var out []string
+	for _, f := range fields() {
+		v, said := line.diff.next[f.name]
+		if _, isTree := v.(gitops.Tree); isTree {
+			said = false // only what it names is said
+		}
+		ofTemplate := f.launch && want.managed != nil && want.managed.LaunchTemplate != nil
+		if said || ofTemplate || f.teller.implied || slices.Contains([]string{"instanceType", "instanceTypes"}, f.name) || f.class(line.target.Managed) != replaced {
+			continue
+		}
+		out = append(out, beyondGit(f.name, plainly(f.told(subject{c: c, want: want, g: line.target})), effective[f.name])...)
+	}
+	if types := line.target.types(); len(types) > 0 && !slices.Equal(types, []string{api.DefaultNodeType}) && !saysTypes(line.diff.next) {
+		out = append(out, "instanceType")
+	}
+	slices.Sort(out)
+	return out
+}
+
+// saysTypes reports whether git chooses instance types in any of the ways that there are.
+func saysTypes(next gitops.Tree) bool {
+	return slices.ContainsFunc([]string{"instanceType", "instanceTypes", selectorField, distribution}, func(name string) bool { return !empty(next[name]) })
+}
+
+// beyondGit are the paths of a live value that are set, and otherwise than in what git comes to.
+func beyondGit(path string, live, next any) []string {
+	tree, isTree := live.(gitops.Tree)
+	if !isTree {
+		if off(live) || alike(settle(path, next, live, func(string) {}), next) {
+			return nil
+		}
+		return []string{path}
+	}
+	wanted, _ := next.(gitops.Tree)
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		out = append(out, beyondGit(join(path, key), tree[key], wanted[key])...)
+	}
+	return out
 }

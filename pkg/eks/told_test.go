@@ -116,6 +116,9 @@ func (r *rig) settledUnrecorded() {
 	if len(p.Changes) > 0 {
 		r.t.Errorf("nodegroups of which nothing is recorded:\n%s", describe(nil, p))
 	}
+	if got := unsaidIn(p); len(got) > 0 {
+		r.t.Errorf("all of it is in git: %v", got)
+	}
 	d := newDraft(mustBlank(r.t, r.cloud.aws.config.Region), forgotten(r.everything()))
 	r.does(r.cloud.lookInto(r.t.Context(), d))
 	got, err := d.write()
@@ -217,4 +220,16 @@ func admitted(p plan.Plan, group, field string, noted bool) error {
 		}
 	}
 	return fmt.Errorf("an edit is not told:\n%s", describe(nil, p))
+}
+
+// unsaidIn are the notes of a plan about what nodegroups have and git does not say.
+func unsaidIn(p plan.Plan) []string {
+	var out []string
+	for _, e := range p.Problems {
+		if e.Reason == gitops.Extra && strings.Contains(e.Message(), "which git does not say") {
+			out = append(out, e.Message())
+		}
+	}
+	slices.Sort(out)
+	return out
 }
