@@ -16,7 +16,7 @@ import (
 // reconciler then has nothing to do to it: diff exits 0, apply brings in the overlays without touching EKS, and teardown leaves nothing.
 func TestEksctlMadeIsAdopted(t *testing.T) {
 	t.Parallel()
-	s := begin(t, 300)
+	s := prepare(t, 300)
 	lean(t, s)
 	push(t, s, "Run the sample fleet")
 	file := filepath.Join(s.Fleet.Work, "clusters/dev/cluster.yaml")
@@ -29,6 +29,7 @@ func TestEksctlMadeIsAdopted(t *testing.T) {
 		t.Fatalf("eksctl create cluster exits %d:\n%s%s", out.Code, out.Stdout, out.Stderr)
 	}
 	t.Logf("eksctl took %s", time.Since(began).Round(time.Second))
+	takeTurn(t)
 
 	diff, err := s.R.CLI(t.Context(), "diff", "clusters/dev", "--only", "infra")
 	if err != nil {

@@ -37,11 +37,23 @@ func checkout(t testing.TB) string {
 // more of them two cores are late for everybody's clocks. Tests with eksctl alone mostly wait, and need no turn.
 var turns = make(chan struct{}, 2)
 
-// begin prepares a story in a folder of the test's own.
+// begin waits for the test's turn, and prepares a story in a folder of its own.
 func begin(t testing.TB, speed int) *story.Story {
+	t.Helper()
+	takeTurn(t)
+	return prepare(t, speed)
+}
+
+// takeTurn waits for the test's turn, which ends with it.
+func takeTurn(t testing.TB) {
 	t.Helper()
 	turns <- struct{}{}
 	t.Cleanup(func() { <-turns })
+}
+
+// prepare is begin without a turn, for a test that begins with waiting.
+func prepare(t testing.TB, speed int) *story.Story {
+	t.Helper()
 	root := checkout(t)
 	dir := shortDir(t)
 	p := story.Programs{Bin: filepath.Join(root, ".cache", "bin"), Env: append(os.Environ(), "XDG_CONFIG_HOME="+dir), Dir: dir}
