@@ -45,7 +45,7 @@ func (d *decoder) query(into *[]Query, path string, v any) {
 	}
 	q, err := d.checks.Query(program)
 	if err != nil {
-		d.problem(path, "%s", err)
+		d.problem(path, "%q: %s", program, err)
 		return
 	}
 	*into = append(*into, q)

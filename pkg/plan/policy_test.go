@@ -47,7 +47,7 @@ func TestDecodeRules(t *testing.T) {
 		{name: "window turned round", yaml: "freeze:\n- {name: x, from: \"2027-01-01T00:00:00Z\", until: \"2026-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].until: is not after from`}, looser: true},
 		{name: "window of a bad scope", yaml: "freeze:\n- {name: x, scope: some, from: \"2026-01-01T00:00:00Z\", until: \"2027-01-01T00:00:00Z\"}\n", want: []string{`clusters/dev/reconcile.yaml:2: freeze[0].scope: want all, infra or addons, not "some"`}},
 		{name: "ignore nothing", yaml: "ignore:\n- kinds: [Deployment]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0]: name fields, managers or both, such as fields: [spec.replicas]`}},
-		{name: "ignore by a broken query", yaml: "ignore:\n- jq:\n  - .spec.replicas\n  - .spec.[\n", want: []string{`clusters/dev/reconcile.yaml:4: ignore[0].jq[1]: unexpected EOF`}, looser: true},
+		{name: "ignore by a broken query", yaml: "ignore:\n- jq:\n  - .spec.replicas\n  - .spec.[\n", want: []string{`clusters/dev/reconcile.yaml:4: ignore[0].jq[1]: ".spec.[": unexpected EOF`}, looser: true},
 		{name: "ignore by no query", yaml: "ignore:\n- jq: .spec\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].jq: want a list, not ".spec"`}},
 		{name: "conflicts are not queried", yaml: "conflicts:\n- {jq: [.spec], ruling: take}\n", want: []string{"clusters/dev/reconcile.yaml:2: conflicts[0].jq: unknown field (known here: fields, kinds, managers, names, namespaces, ruling)"}},
 		{name: "ignore the name", yaml: "ignore:\n- fields: [metadata.name]\n", want: []string{`clusters/dev/reconcile.yaml:2: ignore[0].fields[0]: metadata.name names the object itself, which is git's`}, looser: true},
