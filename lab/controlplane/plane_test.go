@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -145,5 +146,61 @@ func TestABrokenStartSaysWhy(t *testing.T) {
 	}
 	if len(p.PIDs()) != 0 {
 		t.Errorf("left are %v", p.PIDs())
+	}
+}
+
+// TestPodsAreReadyAgain: a pod that Kubernetes marked as not ready because its node was not heard of for a while is ready again, as a kubelet
+// would say; one whose containers are not ready is not.
+func TestPodsAreReadyAgain(t *testing.T) {
+	t.Parallel()
+	p, err := controlplane.Open(controlplane.Spec{
+		Cluster: "again", Dir: filepath.Join(t.TempDir(), "plane"), Version: "1.36", Executable: labtest.Tool(t, "lab"), Env: os.Environ(),
+	}, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	starting, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	if err := p.Start(starting); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, p)
+	if _, err := c.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the controllers to work", func(ctx context.Context) bool {
+		_, err := c.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
+		return err == nil
+	})
+	pods := c.CoreV1().Pods("default")
+	is := func(ctx context.Context, name string, want corev1.ConditionStatus) bool {
+		pod, err := pods.Get(ctx, name, metav1.GetOptions{})
+		return err == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == want })
+	}
+	for _, name := range []string{"forgotten", "unwell"} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.PodSpec{NodeName: "n", Containers: []corev1.Container{{Name: "c", Image: "c"}}}}
+		if _, err := pods.Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		wait(t, name+" to be ready", func(ctx context.Context) bool { return is(ctx, name, corev1.ConditionTrue) })
+	}
+	for name, conditions := range map[string][]corev1.PodConditionType{"unwell": {corev1.PodReady, corev1.ContainersReady}, "forgotten": {corev1.PodReady}} {
+		pod, err := pods.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, have := range pod.Status.Conditions {
+			if slices.Contains(conditions, have.Type) {
+				pod.Status.Conditions[i].Status = corev1.ConditionFalse
+			}
+		}
+		if _, err := pods.UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, "forgotten to be ready again", func(ctx context.Context) bool { return is(ctx, "forgotten", corev1.ConditionTrue) })
+	if !is(t.Context(), "unwell", corev1.ConditionFalse) {
+		t.Error("a pod whose containers are not ready is ready")
 	}
 }

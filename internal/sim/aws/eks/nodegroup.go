@@ -82,7 +82,7 @@ func (s *Service) settleNodegroup(now time.Time, c *clusterRecord, g *nodegroupR
 		g.Nodegroup.Status = "ACTIVE"
 		return true
 	}
-	if now.Sub(g.Since) <= s.world.Patience("eks.nodegroup.node.timeout") {
+	if now.Sub(g.Since) <= s.world.Patience("eks.nodegroup.node.timeout", joinTime) {
 		return false
 	}
 	g.Nodegroup.Status = "CREATE_FAILED"
@@ -130,7 +130,7 @@ func (s *Service) startNextVersion(c *clusterRecord, g *nodegroupRecord, done *u
 func (s *Service) emptyNodegroup(now time.Time, c *clusterRecord, name string, g *nodegroupRecord) bool {
 	state, ok := s.neighbours.Groups.Show(g.Group)
 	if ok && !state.Deleting {
-		force := now.Sub(g.Since) > s.world.Patience("eks.nodegroup.drain.timeout")
+		force := now.Sub(g.Since) > s.world.Patience("eks.nodegroup.drain.timeout", leaveTime)
 		for _, i := range state.Instances {
 			if i.Leaving {
 				continue

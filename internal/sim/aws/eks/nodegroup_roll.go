@@ -84,7 +84,7 @@ func (s *Service) advanceRoll(now time.Time, c *clusterRecord, g *nodegroupRecor
 		}
 		changed = changed || done
 	}
-	if now.Sub(r.Moved) > s.world.Patience("eks.nodegroup.node.timeout") {
+	if now.Sub(r.Moved) > s.world.Patience("eks.nodegroup.node.timeout", joinTime) {
 		return s.failRoll(c, g, u, "NodeCreationFailure", "Couldn't proceed with upgrade process as new nodes are not joining node group "+g.Nodegroup.NodegroupName)
 	}
 	return changed
@@ -113,7 +113,7 @@ func (s *Service) replace(now time.Time, c *clusterRecord, g *nodegroupRecord, u
 	}
 	empty, err := s.nodes.Drain(c.Cluster.Name, i.ID, u.Roll.Force)
 	if err == nil && !empty {
-		if now.Sub(since) > s.world.Patience("eks.nodegroup.drain.timeout") {
+		if now.Sub(since) > s.world.Patience("eks.nodegroup.drain.timeout", leaveTime) {
 			s.failRoll(c, g, u, "PodEvictionFailure", "Reached max retries while trying to evict pods from nodes in node group "+g.Nodegroup.NodegroupName)
 			return true, true
 		}
@@ -146,7 +146,7 @@ func (s *Service) endRoll(now time.Time, c *clusterRecord, g *nodegroupRecord, u
 		return true
 	}
 	if fresh < r.Desired {
-		if now.Sub(r.Moved) > s.world.Patience("eks.nodegroup.node.timeout") {
+		if now.Sub(r.Moved) > s.world.Patience("eks.nodegroup.node.timeout", joinTime) {
 			return s.failRoll(c, g, u, "NodeCreationFailure", "Couldn't proceed with upgrade process as new nodes are not joining node group "+g.Nodegroup.NodegroupName)
 		}
 		return false

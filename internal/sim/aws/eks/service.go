@@ -65,6 +65,13 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
+// What real nodes and pods are given at least, whatever the world's speed: a machine that has much else to do is late with a node, and AWS would
+// give up on it.
+const (
+	joinTime  = 5 * time.Minute
+	leaveTime = time.Minute
+)
+
 // durations are what things take in the real world, as the user guide and the experience of its readers tell.
 func durations() map[string]time.Duration {
 	return map[string]time.Duration{

@@ -21,17 +21,14 @@ func (w *World) Duration(name string) time.Duration {
 	return w.Scale(d)
 }
 
-// shortest is the least that anybody waits for real programs.
-const shortest = time.Minute
-
-// Patience is how long the named wait for real programs lasts: as Duration, but never shorter than a minute unless it is
+// Patience is how long the named wait for real programs lasts: as Duration, but never shorter than least unless it is
 // overridden. No speed makes a node join or a pod leave sooner; AWS would give up on them.
-func (w *World) Patience(name string) time.Duration {
+func (w *World) Patience(name string, least time.Duration) time.Duration {
 	d := w.Duration(name)
 	if _, exact := w.overrides[name]; exact {
 		return d
 	}
-	return max(d, shortest)
+	return max(d, least)
 }
 
 // Scale divides a real-world duration by the speed.

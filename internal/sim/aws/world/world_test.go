@@ -213,8 +213,8 @@ func TestDurations(t *testing.T) {
 	if d := w.Duration("given"); d != time.Second {
 		t.Errorf("given: %s", d)
 	}
-	for name, want := range map[string]time.Duration{"scaled": time.Minute, "short": shortest, "given": time.Second} {
-		if d := w.Patience(name); d != want {
+	for name, want := range map[string]time.Duration{"scaled": time.Minute, "short": 30 * time.Second, "given": time.Second} {
+		if d := w.Patience(name, 30*time.Second); d != want {
 			t.Errorf("the patience with %s: %s, want %s", name, d, want)
 		}
 	}
