@@ -41,7 +41,7 @@ func newDownCommand(dir *string) *cobra.Command {
 }
 
 // down asks the lab to end, and ends it if it does not. The lock says that the process is the lab's; what the lab has started
-// the kernel ends with it.
+// the kernel ends with it. A lab that does not end when asked first writes into its log what it is at (SIGQUIT).
 func down(ctx context.Context, dir string, out io.Writer) error {
 	if !daemon.Running(dir) {
 		_, _ = fmt.Fprintln(out, "The lab is not running.")
@@ -54,7 +54,7 @@ func down(ctx context.Context, dir string, out io.Writer) error {
 	for _, attempt := range []struct {
 		signal  syscall.Signal
 		timeout time.Duration
-	}{{syscall.SIGTERM, time.Minute}, {syscall.SIGKILL, 30 * time.Second}} {
+	}{{syscall.SIGTERM, time.Minute}, {syscall.SIGQUIT, 10 * time.Second}, {syscall.SIGKILL, 3 * time.Minute}} {
 		if err := syscall.Kill(state.PID, attempt.signal); err != nil && daemon.Running(dir) {
 			return fmt.Errorf("ending process %d: %w", state.PID, err)
 		}
