@@ -172,19 +172,20 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // AWS. What was asked for once is not asked for again, and in the end everything runs the new version.
 func upgradeKilledAtEachCall(t *testing.T, s *story.Story) {
 	t.Helper()
+	before := awsLog(t, s, 0)
+	d := &deeds{seen: before[len(before)-1].Seq}
 	edit(t, s, "clusters/dev/cluster.yaml", `version: "1.34"`, `version: "1.35"`)
 	push(t, s, "Upgrade to 1.35")
-	calls, held := killAtEachCall(t, s, run.Waiting)
+	held := d.killAtEach(t, s, run.Waiting)
 	if _, err := s.Run(t.Context(), "approve", string(held.Plan.ID), "clusters/dev"); err != nil {
 		t.Fatal(err)
 	}
 	push(t, s, "Approve the new nodes")
-	more, _ := killAtEachCall(t, s, run.Converged)
-	calls = append(calls, more...)
-	t.Logf("killed after each of %v", calls)
+	d.killAtEach(t, s, run.Converged)
+	t.Logf("killed after each of %v", d.calls)
 	// The self-managed nodegroup is replaced: one stack comes, and one goes.
 	for _, once := range []string{"eks:UpdateClusterVersion", "eks:UpdateNodegroupVersion", "cloudformation:CreateStack", "cloudformation:DeleteStack"} {
-		if n := len(slices.DeleteFunc(slices.Clone(calls), func(c string) bool { return c != once })); n != 1 {
+		if n := len(slices.DeleteFunc(slices.Clone(d.calls), func(c string) bool { return c != once })); n != 1 {
 			t.Errorf("%s was called %d times", once, n)
 		}
 	}
@@ -208,9 +209,28 @@ func upgradeKilledAtEachCall(t *testing.T, s *story.Story) {
 	}
 }
 
-// killAtEachCall ends the daemon with kill -9 as soon as it has changed something in AWS, and starts a new one, until the newest commit has come
-// to the outcome. It gives the calls.
-func killAtEachCall(t *testing.T, s *story.Story, outcome run.Outcome) (calls []string, last run.Record) {
+// deeds are the calls that changed something in AWS since a moment; seen is the number of the last call that was looked at.
+type deeds struct {
+	seen  int
+	calls []string
+}
+
+// fresh adds those that were made since the last look, and tells whether there were any.
+func (d *deeds) fresh(t *testing.T, s *story.Story) bool {
+	t.Helper()
+	before := len(d.calls)
+	for _, c := range awsLog(t, s, d.seen) {
+		d.seen = max(d.seen, c.Seq)
+		if !c.ReadOnly && c.Service != "sts" && c.Status/100 == 2 {
+			d.calls = append(d.calls, c.action())
+		}
+	}
+	return len(d.calls) > before
+}
+
+// killAtEach ends the daemon with kill -9 as soon as it has changed something in AWS, and starts a new one, until the newest commit has come
+// to the outcome.
+func (d *deeds) killAtEach(t *testing.T, s *story.Story, outcome run.Outcome) (last run.Record) {
 	t.Helper()
 	commit, err := s.Fleet.Head(t.Context())
 	if err != nil {
@@ -218,22 +238,10 @@ func killAtEachCall(t *testing.T, s *story.Story, outcome run.Outcome) (calls []
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), story.Patience)
 	defer cancel()
-	before := awsLog(t, s, 0)
-	seen := before[len(before)-1].Seq
-	changed := func() (fresh []string) {
-		t.Helper()
-		for _, c := range awsLog(t, s, seen) {
-			seen = max(seen, c.Seq)
-			if !c.ReadOnly && c.Service != "sts" && c.Status/100 == 2 {
-				fresh = append(fresh, c.action())
-			}
-		}
-		return fresh
-	}
 	err = process.Poll(ctx, 100*time.Millisecond, fmt.Sprintf("dev to be %s at %.7s", outcome, commit), func(ctx context.Context) (bool, error) {
-		if fresh := changed(); len(fresh) > 0 {
+		if d.fresh(t, s) {
 			s.R.Kill()
-			calls = append(append(calls, fresh...), changed()...)
+			d.fresh(t, s) // what it did until it was dead
 			return false, s.R.Start("clusters/dev")
 		}
 		records, err := s.R.History(ctx, "dev")
@@ -244,9 +252,9 @@ func killAtEachCall(t *testing.T, s *story.Story, outcome run.Outcome) (calls []
 		return last.Plan.Revision.Hash == commit && last.Outcome == outcome, nil
 	})
 	if err != nil {
-		t.Fatalf("%v; calls: %v", err, calls)
+		t.Fatalf("%v; calls: %v", err, d.calls)
 	}
-	return calls, last
+	return last
 }
 
 // nothingTwice checks that there is exactly one of everything.
