@@ -21,8 +21,8 @@ import (
 const others = `
 apiVersion: v1
 kind: Service
-metadata: {name: web, namespace: NS, finalizers: [service.kubernetes.io/load-balancer-cleanup]}
-spec: {type: LoadBalancer, ports: [{port: 80}]}
+metadata: {name: web, namespace: NS, finalizers: [service.k8s.aws/resources]}
+spec: {type: LoadBalancer, loadBalancerClass: service.k8s.aws/nlb, ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: Service
