@@ -41,13 +41,11 @@ func (b balancers) Ensure(ctx context.Context, want cluster.Balancer) (host stri
 }
 
 func (b balancers) ensure(ctx context.Context, want cluster.Balancer) (string, error) {
-	for _, find := range []func() (string, bool){
-		func() (string, bool) { _, host, ok := b.aws.ELB.Find(want.Name); return host, ok },
-		func() (string, bool) { _, host, ok := b.aws.ELBv2.Find(want.Name); return host, ok },
-	} {
-		if host, ok := find(); ok {
-			return host, nil
-		}
+	if host, ok := b.aws.ELB.Host(want.Name); ok {
+		return host, nil
+	}
+	if host, ok := b.aws.ELBv2.Host(want.Name); ok {
+		return host, nil
 	}
 	subnets, err := b.subnets(ctx, want.Internal)
 	if err != nil {
@@ -64,7 +62,7 @@ func (b balancers) ensure(ctx context.Context, want cluster.Balancer) (string, e
 			made.Zones = append(made.Zones, elbv2.Zone{ZoneName: n.AvailabilityZone, SubnetID: n.SubnetID})
 		}
 		b.aws.ELBv2.Put(made)
-		_, host, _ := b.aws.ELBv2.Find(want.Name)
+		host, _ := b.aws.ELBv2.Host(want.Name)
 		return host, nil
 	}
 	group, err := b.group(ctx, want)
@@ -76,7 +74,7 @@ func (b balancers) ensure(ctx context.Context, want cluster.Balancer) (string, e
 		made.Zones, made.Subnets = append(made.Zones, n.AvailabilityZone), append(made.Subnets, n.SubnetID)
 	}
 	b.aws.ELB.Put(made)
-	_, host, _ := b.aws.ELB.Find(want.Name)
+	host, _ := b.aws.ELB.Host(want.Name)
 	return host, nil
 }
 
@@ -177,7 +175,7 @@ func (b balancers) allow(ctx context.Context, group string, what []ec2.IPPermiss
 func (b balancers) Remove(ctx context.Context, name string) error {
 	return b.aws.World.Do(true, func() error {
 		b.aws.ELB.Remove(name)
-		if found, _, ok := b.aws.ELBv2.Find(name); ok {
+		if found, ok := b.aws.ELBv2.Find(name); ok {
 			b.aws.ELBv2.Remove(found.ARN)
 		}
 		group, err := b.groupOf(ctx, name)

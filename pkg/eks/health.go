@@ -106,7 +106,7 @@ func (c *Config) addonHealth(w *world, name string) gitops.Health {
 	if a == nil {
 		return gitops.Health{Status: gitops.Absent}
 	}
-	says := during("the addon is "+string(a.Status), w.Updates["addon "+name])
+	says := during("the addon is "+string(a.Status), w.Updates[addonUpdate(name)])
 	if a.Health != nil && len(a.Health.Issues) > 0 {
 		says += fmt.Sprintf(": %s: %s", a.Health.Issues[0].Code, aws.ToString(a.Health.Issues[0].Message)) + c.unplaced(w, a)
 	}

@@ -3,7 +3,6 @@ package eks
 import (
 	"context"
 	"regexp"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -36,41 +35,40 @@ func (g *group) madeFor() string {
 }
 
 // readImages fills in what the images of self-managed nodegroups are for, where no record tells the version: of those that eksctl made, and of
-// those whose image git names. An image is asked for once: it does not change.
+// those whose image git names.
 func (c *Cloud) readImages(ctx context.Context, groups []*group) error {
-	var missing []string
-	c.mu.Lock()
+	var ids []string
 	for _, g := range groups {
-		if id := g.asksImage(); id != "" && !slices.Contains(missing, id) {
-			if _, known := c.images[id]; !known {
-				missing = append(missing, id)
-			}
+		if id := g.asksImage(); id != "" {
+			ids = append(ids, id)
 		}
 	}
-	c.mu.Unlock()
-	for ids := range slices.Chunk(missing, filterValues) {
-		// By a filter, because EC2 fails a request that names an image which is gone.
-		out, err := c.aws.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{
-			Filters: []ec2types.Filter{{Name: aws.String("image-id"), Values: ids}}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
-		})
-		if err != nil {
-			return err
-		}
-		c.mu.Lock()
-		for _, id := range ids {
-			c.images[id] = ""
-		}
-		for _, i := range out.Images {
-			c.images[aws.ToString(i.ImageId)] = versionIn(aws.ToString(i.Name))
-		}
-		c.mu.Unlock()
+	versions, err := askedOnce(ctx, &c.mu, c.images, ids, c.imageVersions)
+	if err != nil {
+		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, g := range groups {
-		g.Image = c.images[g.asksImage()]
+		g.Image = versions[g.asksImage()]
 	}
 	return nil
+}
+
+// imageVersions are the versions of Kubernetes that images were made for, "" for one that does not tell or is gone.
+func (c *Cloud) imageVersions(ctx context.Context, ids []string) (map[string]string, error) {
+	out, err := c.aws.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{
+		Filters: []ec2types.Filter{{Name: aws.String("image-id"), Values: ids}}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, err
+	}
+	versions := map[string]string{}
+	for _, id := range ids {
+		versions[id] = ""
+	}
+	for _, i := range out.Images {
+		versions[aws.ToString(i.ImageId)] = versionIn(aws.ToString(i.Name))
+	}
+	return versions, nil
 }
 
 // asksImage is the image that tells the version of a group; "" where something else does.

@@ -26,7 +26,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 		into.Provider = from.Provider
 	case KindAddon:
 		copyKey(from.Addons, into.Addons, r.Name)
-		copyKey(from.Updates, into.Updates, "addon "+r.Name)
+		copyKey(from.Updates, into.Updates, addonUpdate(r.Name))
 		copyKey(from.Latest, into.Latest, r.Name)
 		maps.Copy(into.Lent, from.Lent)
 	case KindServiceAccount:
@@ -46,7 +46,7 @@ func merge(cfg *Config, r gitops.Ref, from, into *world) {
 	case KindNodegroup:
 		for _, name := range slices.Concat(cfg.groupNames(from, r.Name), cfg.groupNames(into, r.Name)) {
 			copyKey(from.Groups, into.Groups, name)
-			copyKey(from.Updates, into.Updates, "nodegroup "+name)
+			copyKey(from.Updates, into.Updates, groupUpdate(name))
 		}
 	}
 }

@@ -193,8 +193,7 @@ func (c *Config) observe(w *world, teardown bool) gitops.Observed {
 		note := gitops.Errorf(gitops.NotManaged, "secretsEncryption: secrets are encrypted with %s, which the file does not say; that cannot be removed", key)
 		out[r] = gitops.Observation{Err: note.On(r).At(c.origin("secretsEncryption"))}
 	}
-	c.observeUntold(w, out)
-	c.observeUnsaid(w, out)
+	c.observeUnrecorded(w, out)
 	for _, note := range append(c.otherwiseMade(w), c.otherSubnets(w)...) {
 		out[note.Ref] = gitops.Observation{Err: note, From: note.From}
 	}

@@ -217,7 +217,7 @@ func (c *Config) groupHealth(w *world, g *group) gitops.Health {
 		}
 	}
 	if n := g.Nodegroup; n != nil {
-		return managedHealth(n, w.Updates["nodegroup "+g.Name])
+		return managedHealth(n, w.Updates[groupUpdate(g.Name)])
 	}
 	if g.Managed {
 		return gitops.Health{Status: gitops.Progressing, Message: "EKS does not know it yet"}

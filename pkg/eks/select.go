@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -29,32 +30,39 @@ func (c *Cloud) readMachines(ctx context.Context, cfg *Config, g *group) error {
 	return err
 }
 
-// machinesOf are the instance types of these names, without those that EC2 does not know. Each is asked for once: it does not change.
+// machinesOf are the instance types of these names, without those that EC2 does not know.
 func (c *Cloud) machinesOf(ctx context.Context, types []string) (map[string]machine, error) {
+	return askedOnce(ctx, &c.mu, c.machines, types, func(ctx context.Context, names []string) (map[string]machine, error) {
+		return c.describeMachines(ctx, []ec2types.Filter{{Name: aws.String("instance-type"), Values: names}})
+	})
+}
+
+// askedOnce gives what is known by keys, and asks EC2 for what is not and does not change, some keys at a time: by a filter, because EC2 fails a
+// request that names what it does not know. Of what was not found nothing is known, and it is asked for again.
+func askedOnce[V any](ctx context.Context, mu *sync.Mutex, known map[string]V, keys []string, ask func(context.Context, []string) (map[string]V, error)) (map[string]V, error) {
 	var missing []string
-	c.mu.Lock()
-	for _, name := range types {
-		if _, ok := c.machines[name]; !ok {
-			missing = append(missing, name)
+	mu.Lock()
+	for _, key := range keys {
+		if _, ok := known[key]; !ok && !slices.Contains(missing, key) {
+			missing = append(missing, key)
 		}
 	}
-	c.mu.Unlock()
-	// By a filter, because EC2 fails a request that names a type that it does not know.
-	for names := range slices.Chunk(missing, filterValues) {
-		found, err := c.describeMachines(ctx, []ec2types.Filter{{Name: aws.String("instance-type"), Values: names}})
+	mu.Unlock()
+	for some := range slices.Chunk(missing, filterValues) {
+		found, err := ask(ctx, some)
 		if err != nil {
 			return nil, err
 		}
-		c.mu.Lock()
-		maps.Copy(c.machines, found)
-		c.mu.Unlock()
+		mu.Lock()
+		maps.Copy(known, found)
+		mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	out := map[string]machine{}
-	for _, name := range types {
-		if m, ok := c.machines[name]; ok {
-			out[name] = m
+	mu.Lock()
+	defer mu.Unlock()
+	out := map[string]V{}
+	for _, key := range keys {
+		if v, ok := known[key]; ok {
+			out[key] = v
 		}
 	}
 	return out, nil

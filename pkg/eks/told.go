@@ -162,9 +162,14 @@ func plainly(live any) any {
 // doubt notes a field of which nothing live tells the value.
 func (c *comparison) doubt(path string) { c.untold = append(c.untold, path) }
 
-// observeUntold notes what git says of nodegroups and nothing live tells: such a field is taken as it should be, for an unknown is no reason
-// to replace nodes, but a change of it in git would change nothing.
-func (c *Config) observeUntold(w *world, out gitops.Observed) {
+// observeUnrecorded notes what is not known of nodegroups without a record, and so is no change. What git says and nothing live tells is taken as it
+// should be, for an unknown is no reason to replace nodes. What they have and git does not say may have been in a file once, or not; but a
+// nodegroup that replaces such a one would not have it.
+func (c *Config) observeUnrecorded(w *world, out gitops.Observed) {
+	note := func(path string, at gitops.Origin, e *gitops.Error) {
+		r := c.ref(ConfigKind, path)
+		out[r] = gitops.Observation{Err: e.On(r).At(at)}
+	}
 	for _, want := range c.nodegroups() {
 		line := c.lineup(w, want)
 		if line.target == nil || line.target.Recorded != nil {
@@ -172,35 +177,22 @@ func (c *Config) observeUntold(w *world, out gitops.Observed) {
 		}
 		for _, field := range line.diff.untold {
 			path := join(want.path, field)
-			e := gitops.Errorf(gitops.NotManaged, "%s: it cannot be told from what is live whether nodegroup %s has it: a change of it changes nothing until the nodegroup is replaced", path, want.name)
-			r := c.ref(ConfigKind, path)
-			out[r] = gitops.Observation{Err: e.On(r).At(c.origin(path))}
+			note(path, c.origin(path), gitops.Errorf(gitops.NotManaged, "%s: it cannot be told from what is live whether nodegroup %s has it: a change of it changes nothing until the nodegroup is replaced", path, want.name))
 		}
-	}
-}
-
-// observeUnsaid notes what a nodegroup without a record has and git does not say. Whether a file ever said it is not known, and so it is no
-// change; but a nodegroup that replaces this one would not have it.
-func (c *Config) observeUnsaid(w *world, out gitops.Observed) {
-	for _, want := range c.nodegroups() {
-		line := c.lineup(w, want)
-		if line.target == nil || line.target.Recorded != nil || line.target.Managed != (want.managed != nil) {
-			continue
+		if unsaid := c.unsaid(want, line); len(unsaid) > 0 {
+			e := gitops.Errorf(gitops.Extra, "nodegroup %s has %s, which git does not say: it is left alone, and a nodegroup that replaces it does not have it", want.name, strings.Join(unsaid, ", "))
+			e.Try = "reconciler import " + c.Name + " writes the fields as they are live"
+			note(join(want.path, "unsaid"), c.origin(want.path), e)
 		}
-		unsaid := c.unsaid(want, line)
-		if len(unsaid) == 0 {
-			continue
-		}
-		e := gitops.Errorf(gitops.Extra, "nodegroup %s has %s, which git does not say: it is left alone, and a nodegroup that replaces it does not have it", want.name, strings.Join(unsaid, ", "))
-		e.Try = "reconciler import " + c.Name + " writes the fields as they are live"
-		r := c.ref(ConfigKind, join(want.path, "unsaid"))
-		out[r] = gitops.Observation{Err: e.On(r).At(c.origin(want.path))}
 	}
 }
 
 // unsaid are the fields that are fixed at creation and not in git, and that a live group has otherwise than its successor would. Their values are
 // not told: commands and user data may hold what nobody else is to read.
 func (c *Config) unsaid(want nodegroup, line lineup) []string {
+	if line.target.Managed != (want.managed != nil) {
+		return nil // the kinds have different fields
+	}
 	effective, _ := treeOf(want.pool()).(gitops.Tree)
 	var out []string
 	for _, f := range fields() {

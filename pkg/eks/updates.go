@@ -88,12 +88,16 @@ func (c *Cloud) underWay(ctx context.Context, in eks.ListUpdatesInput) string {
 func updated(of eks.ListUpdatesInput) string {
 	switch {
 	case of.AddonName != nil:
-		return "addon " + *of.AddonName
+		return addonUpdate(*of.AddonName)
 	case of.NodegroupName != nil:
-		return "nodegroup " + *of.NodegroupName
+		return groupUpdate(*of.NodegroupName)
 	}
 	return ""
 }
+
+// addonUpdate and groupUpdate are keys of world.Updates.
+func addonUpdate(name string) string { return "addon " + name }
+func groupUpdate(name string) string { return "nodegroup " + name }
 
 // recent lists updates of a thing that are not known to have ended.
 func (c *Cloud) recent(ctx context.Context, in eks.ListUpdatesInput) []string {

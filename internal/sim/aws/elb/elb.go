@@ -159,12 +159,10 @@ func notFound(name string) *wire.Error {
 	return wire.Errorf("LoadBalancerNotFound", "There is no ACTIVE Load Balancer named '%s'", name)
 }
 
-// Find gives a load balancer and its host name, if it is there.
-func (s *Service) Find(name string) (b Balancer, host string, ok bool) {
-	if found := s.state.Balancers[name]; found != nil {
-		return *found, s.host(name), true
-	}
-	return Balancer{}, "", false
+// Host is the name by which a load balancer is reached, if it is there.
+func (s *Service) Host(name string) (host string, ok bool) {
+	_, ok = s.state.Balancers[name]
+	return s.host(name), ok
 }
 
 func (s *Service) host(name string) string {

@@ -68,13 +68,9 @@ func New(w *world.World) *Service {
 
 // Put makes a load balancer and returns its ARN; one of that name is replaced and keeps its ARN.
 func (s *Service) Put(b Balancer) string {
-	b.ARN = ""
-	for arn, other := range s.state.Balancers {
-		if other.Name == b.Name {
-			b.ARN, b.Created = arn, other.Created
-		}
-	}
-	if b.ARN == "" {
+	if other, ok := s.Find(b.Name); ok {
+		b.ARN, b.Created = other.ARN, other.Created
+	} else {
 		short := map[string]string{"application": "app", "network": "net", "gateway": "gwy"}[b.Type]
 		b.ARN, b.Created = s.world.ARN("elasticloadbalancing", "loadbalancer/"+short+"/"+b.Name+"/"+s.world.Hex(16)), s.world.Now()
 	}
@@ -203,14 +199,23 @@ func (s *Service) wanted(in *DescribeLoadBalancersInput) ([]*Balancer, error) {
 	return slices.Collect(maps.Values(s.state.Balancers)), nil
 }
 
-// Find gives a load balancer and its host name by its name, if it is there.
-func (s *Service) Find(name string) (b Balancer, host string, ok bool) {
-	for _, found := range s.state.Balancers {
-		if found.Name == name {
-			return *found, s.host(found), true
+// Find gives a load balancer by its name, if it is there.
+func (s *Service) Find(name string) (Balancer, bool) {
+	for _, b := range s.state.Balancers {
+		if b.Name == name {
+			return *b, true
 		}
 	}
-	return Balancer{}, "", false
+	return Balancer{}, false
+}
+
+// Host is the name by which a load balancer is reached, if it is there.
+func (s *Service) Host(name string) (host string, ok bool) {
+	b, ok := s.Find(name)
+	if !ok {
+		return "", false
+	}
+	return s.host(&b), true
 }
 
 // host is the name by which a load balancer is reached: other than a classic one's, a Network Load Balancer's has a part of the ARN in it.
