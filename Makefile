@@ -105,7 +105,8 @@ rows:
 		then grep -E '^ok[[:space:]]|^[a-z0-9]+: [0-9]+m' "$$logs/$$row" || true; \
 		else failed="$$failed $$row"; fi; done; \
 	for row in $$failed; do cat "$$logs/$$row"; done; \
-	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
+	[ -z "$$failed" ] || { cd "$$logs"; echo "failed:$$failed; what the tests said, in short:"; \
+	grep -hE -A2 '^ *--- FAIL|^ +[a-z0-9_]+_test\.go:[0-9]+: ' $$failed | cut -c1-240 | tail -60; exit 1; }
 
 .PHONY: bench
 bench: build lab peers ## benchmarks: beside other tools (BENCH_OUT=FILE.json, BENCH_FLAGS), of the packages, of the whole product

@@ -176,15 +176,17 @@ func trimSpace(b []byte) []byte {
 	return b
 }
 
-// Poll calls check every interval until it reports true, ends with an error, or ctx is over; then the error tells what the
-// wait was for.
+// Poll calls check every interval until it reports true, ends with an error, or ctx is over. The error tells what the wait was for.
 func Poll(ctx context.Context, interval time.Duration, what string, check func(context.Context) (bool, error)) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		done, err := check(ctx)
-		if err != nil || done {
-			return err
+		if err != nil {
+			return fmt.Errorf("waiting for %s: %w", what, err)
+		}
+		if done {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

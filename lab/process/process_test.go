@@ -166,3 +166,20 @@ func TestResidentMiB(t *testing.T) {
 		t.Errorf("nobody uses %d MiB", got)
 	}
 }
+
+func TestPollTellsWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	refused := errors.New("refused")
+	for name, check := range map[string]func(ctx context.Context) (bool, error){
+		"the time is over":          func(context.Context) (bool, error) { return false, nil },
+		"the check sees it is over": func(ctx context.Context) (bool, error) { return false, ctx.Err() },
+		"the check fails":           func(context.Context) (bool, error) { return false, refused },
+	} {
+		err := process.Poll(ended, time.Millisecond, "the kettle", check)
+		if err == nil || !strings.HasPrefix(err.Error(), "waiting for the kettle: ") || !errors.Is(err, refused) && !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+}

@@ -88,6 +88,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	c.Site.Cluster().SetMachines(machines(o.Nodes, c.Plane.Version()))
 	c.Site.Start(context.WithoutCancel(t.Context()))
 	c.connect(t)
+	t.Cleanup(func() { c.tell(t) })
 	c.repository = newRepository(t, c)
 	c.awaitNodes(t, o.Nodes)
 	return c

@@ -60,26 +60,44 @@ func (c *Cluster) converge(t testing.TB, name string) run.Record {
 	return record
 }
 
-// unchanged checks that a diff shows nothing.
+// unchanged checks that a diff shows nothing. What the cluster does by itself once everything is there, such as an autoscaler that takes a
+// Deployment to its minimum, is waited for.
 func (c *Cluster) unchanged(t testing.TB, name string) {
 	t.Helper()
-	var lines []string
-	record := c.repository.reconcile(t, true)
-	for _, change := range record.Plan.Changes {
-		if heldDefinition(change) {
+	var settling []string
+	err := poll(t, name+" to come to rest", func(context.Context) (bool, error) {
+		var changed []string
+		changed, settling = difference(c.repository.reconcile(t, true))
+		if len(changed) > 0 {
+			return false, fmt.Errorf("the second diff is not empty:\n%s", strings.Join(changed, "\n"))
+		}
+		return len(settling) == 0, nil
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(settling, "\n"))
+	}
+}
+
+// difference lists what a preview would change, and what it would only wait for.
+func difference(r run.Record) (changed, settling []string) {
+	for _, change := range r.Plan.Changes {
+		line := fmt.Sprintf("%s %s: %s", change.Action, change.Ref, change.Why)
+		switch {
+		case heldDefinition(change):
+			continue
+		case change.Action == plan.Wait:
+			settling = append(settling, line)
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%s %s: %s", change.Action, change.Ref, change.Why))
+		changed = append(changed, line)
 		for _, e := range change.Edits {
-			lines = append(lines, fmt.Sprintf("    %s: %v -> %v", e.Path, e.Before, e.After))
+			changed = append(changed, fmt.Sprintf("    %s: %v -> %v", e.Path, e.Before, e.After))
 		}
 	}
-	for _, p := range record.Plan.Problems {
-		lines = append(lines, p.Error())
+	for _, p := range r.Plan.Problems {
+		changed = append(changed, p.Error())
 	}
-	if len(lines) > 0 {
-		t.Fatalf("%s: the second diff is not empty:\n%s", name, strings.Join(lines, "\n"))
-	}
+	return changed, settling
 }
 
 // heldDefinition tells a CRD that left git: it is held, because its objects would go with it.

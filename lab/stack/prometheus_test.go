@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -204,6 +205,9 @@ func (m *monitoring) autoscaling(t *testing.T) {
 		m.Base(t, monitoringBase, "cluster-facts", "prometheus-adapter")
 	}()
 	stack.Await(t, "the adapter's pods", func(ctx context.Context) (bool, error) {
+		if t.Failed() {
+			return false, errors.New("the base could not be applied")
+		}
 		adapter, err := m.Kube.AppsV1().Deployments("monitoring").Get(ctx, "prometheus-adapter", metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return false, nil
