@@ -3,7 +3,8 @@
 //
 // Inputs: the credentials of a cluster's API, and what the cloud wants to be there (machines, software). Outputs: objects in
 // the cluster. Invariants: everything is level-triggered, so that a restart or a lost event changes nothing; questions
-// about the cluster are answered from watches at once and without a request; objects of users are never touched.
+// about the cluster are answered from watches at once and without a request; objects of users are never touched, except that kwok, which is
+// every kubelet here, is reminded of pods and nodes that it has forgotten.
 package cluster
 
 import (
@@ -38,6 +39,7 @@ type Options struct {
 	DNS string
 	// Balancers makes load balancers; nil means that there are none, only names.
 	Balancers Balancers
+	Now       func() time.Time
 	Log       *slog.Logger
 }
 
@@ -156,7 +158,8 @@ func (c *Cluster) settle(ctx context.Context) {
 		what string
 		do   func(context.Context) error
 	}{
-		{"nodes", c.settleNodes}, {"marks", c.settleMarks}, {"software", c.settleSoftware}, {"volumes", c.settleVolumes}, {"load balancers", c.settleBalancers},
+		{"nodes", c.settleNodes}, {"marks", c.settleMarks}, {"forgotten", c.settleForgotten}, {"software", c.settleSoftware},
+		{"volumes", c.settleVolumes}, {"load balancers", c.settleBalancers},
 	} {
 		if err := part.do(ctx); err != nil && ctx.Err() == nil {
 			c.log.Warn("settling the cluster", "part", part.what, "error", err)

@@ -69,7 +69,7 @@ type Standin struct {
 func New(o Options) (*Site, error) {
 	s := &Site{options: o, cancel: func() {}}
 	inside, err := cluster.New(cluster.Options{
-		Kubeconfig: o.Plane.Kubeconfig("cloud"), Region: o.Region, DNS: o.Plane.DNS(), Balancers: o.Balancers, Log: o.Log,
+		Kubeconfig: o.Plane.Kubeconfig("cloud"), Region: o.Region, DNS: o.Plane.DNS(), Balancers: o.Balancers, Now: o.Now, Log: o.Log,
 	})
 	if err != nil {
 		return nil, err

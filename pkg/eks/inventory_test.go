@@ -487,8 +487,9 @@ chose them, or the other way round, changes nothing.
 A nodegroup that eksctl made, or that is adopted, has no record of what it was made from. Its fields are read from EKS, its Auto Scaling group, its
 launch template with the user data, and the template of its stack, and what git says otherwise replaces it. What of them nothing tells, in a plan
 with such a nodegroup, is noted by the field ("NotManaged") where the file says it, and is no difference: an image that was chosen by name ("auto"),
-and whatever user data says that eksctl did not write. Of a nodegroup with a record, what can be changed behind its back (an image, the metadata
-options, the Auto Scaling group's policies and target groups) is read from AWS all the same.
+and whatever user data says that eksctl did not write. What it has and no file says is noted, too ("Extra"), for a replacement would lose it; for
+which version a self-managed one was made, the name of its image tells (ec2:DescribeImages; docs/upgrades.md). Of a nodegroup with a record, what can
+be changed behind its back (an image, the metadata options, the Auto Scaling group's policies and target groups) is read from AWS all the same.
 
 `, `"`, "`"))
 	out.WriteString(`| changed by | means |
