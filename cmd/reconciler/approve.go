@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,17 +99,18 @@ func writeApproval(root, folder, name string, content []byte) (string, error) {
 	return name, nil
 }
 
-// findPlan looks for a plan by the beginning of its id: first the one last recorded for each cluster, which is what people
-// saw in status and history, then a plan made now, which is what they saw in diff.
+// findPlan looks for a plan by the beginning of its id: first among those that were recorded, which is what people saw in status and
+// history and what run told, then a plan made now, which is what they saw in diff.
 func (a *app) findPlan(ctx context.Context, f *fleet, id string) (gitops.Cluster, plan.Plan, error) {
 	books, ok := f.engine.Ledger.(*ledger.Ledger)
 	for _, c := range f.clusters {
 		if !ok {
 			break
 		}
-		last, found, err := books.Last(ctx, c.Name)
-		if err == nil && found && strings.HasPrefix(string(last.Plan.ID), id) {
-			return c, last.Plan, nil
+		// Runs that cannot be read are as those that are kept no more.
+		recent, _ := books.Records(ctx, c.Name, recentRuns)
+		if p, found := shown(recent, id); found {
+			return c, p, nil
 		}
 	}
 	records, err := f.each(ctx, func(ctx context.Context, j engine.Job) (run.Record, error) {
@@ -128,6 +130,27 @@ func (a *app) findPlan(ctx context.Context, f *fleet, id string) (gitops.Cluster
 	}
 	err = errors.Join(err, fmt.Errorf("approving %s: no cluster has a plan of this id now: %s\n  try: reconciler diff", id, strings.Join(seen, ", ")))
 	return gitops.Cluster{}, plan.Plan{}, err
+}
+
+// recentRuns are those among which a plan is looked for: on a busy cluster the next run comes in seconds, and what it holds is the same.
+const recentRuns = 50
+
+// shown looks for a plan among the runs of a cluster, newest first. An older one is found by an id as long as those that people are shown, and
+// without what the newest run does not hold any more: what else there is to do changes the id of a plan, and no approval.
+func shown(newestFirst []run.Record, id string) (plan.Plan, bool) {
+	for i, r := range newestFirst {
+		p := r.Plan
+		if id == "" || !strings.HasPrefix(string(p.ID), id) || i > 0 && len(id) < len(p.ID.Short()) {
+			continue
+		}
+		if i > 0 {
+			p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c plan.Change) bool {
+				return !slices.ContainsFunc(newestFirst[0].Plan.Changes, func(now plan.Change) bool { return now.ID == c.ID && now.Hold != nil })
+			})
+		}
+		return p, i == 0 || len(p.Changes) > 0
+	}
+	return plan.Plan{}, false
 }
 
 // heldChanges are the changes of a plan that an approval can release, narrowed to the ids given.
