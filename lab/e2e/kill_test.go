@@ -186,7 +186,7 @@ func upgradeKilledAtEachCall(t *testing.T, s *story.Story) {
 	// The self-managed nodegroup is replaced: one stack comes, and one goes.
 	for _, once := range []string{"eks:UpdateClusterVersion", "eks:UpdateNodegroupVersion", "cloudformation:CreateStack", "cloudformation:DeleteStack"} {
 		if n := len(slices.DeleteFunc(slices.Clone(d.calls), func(c string) bool { return c != once })); n != 1 {
-			t.Errorf("%s was called %d times", once, n)
+			t.Errorf("%s was called %d times; updates of system that failed: %v", once, n, failedUpdates(t, s, "system"))
 		}
 	}
 	var cluster struct{ Cluster struct{ Version string } }
@@ -207,6 +207,30 @@ func upgradeKilledAtEachCall(t *testing.T, s *story.Story) {
 			return err == nil && len(nodes) > 0 && !old, passing(err)
 		})
 	}
+}
+
+// failedUpdates are the errors of a nodegroup's updates: what failed is ordered again.
+func failedUpdates(t *testing.T, s *story.Story, nodegroup string) (failed []string) {
+	t.Helper()
+	var list struct{ UpdateIds []string }
+	if err := s.Lab.AWS(t.Context(), &list, "eks", "list-updates", "--name", "dev", "--nodegroup-name", nodegroup); err != nil {
+		t.Error(err)
+	}
+	for _, id := range list.UpdateIds {
+		var out struct {
+			Update struct {
+				Status string
+				Errors []struct{ ErrorCode, ErrorMessage string }
+			}
+		}
+		if err := s.Lab.AWS(t.Context(), &out, "eks", "describe-update", "--name", "dev", "--nodegroup-name", nodegroup, "--update-id", id); err != nil {
+			t.Error(err)
+		}
+		if out.Update.Status == "Failed" {
+			failed = append(failed, fmt.Sprintf("%s %+v", id, out.Update.Errors))
+		}
+	}
+	return failed
 }
 
 // deeds are the calls that changed something in AWS since a moment; seen is the number of the last call that was looked at.

@@ -113,7 +113,7 @@ func (s *Service) replace(now time.Time, c *clusterRecord, g *nodegroupRecord, u
 	}
 	empty, err := s.nodes.Drain(c.Cluster.Name, i.ID, u.Roll.Force)
 	if err == nil && !empty {
-		if now.Sub(since) > s.world.Patience("eks.nodegroup.drain.timeout", leaveTime) {
+		if now.Sub(since) > s.world.Patience("eks.nodegroup.drain.timeout", moveTime) {
 			s.failRoll(c, g, u, "PodEvictionFailure", "Reached max retries while trying to evict pods from nodes in node group "+g.Nodegroup.NodegroupName)
 			return true, true
 		}

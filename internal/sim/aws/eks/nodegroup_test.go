@@ -302,6 +302,27 @@ func TestUpdateNodegroupVersionFailsWhenPodsStay(t *testing.T) {
 	}
 }
 
+// TestUpdateNodegroupVersionWaitsForRealPods: Pods that need a while to be ready elsewhere need it at any speed of the world.
+func TestUpdateNodegroupVersionWaitsForRealPods(t *testing.T) {
+	t.Parallel()
+	nodes := newNodes()
+	a := newAccount(t, func(o *aws.Options) { o.Nodes, o.World.Speed = nodes, 300 })
+	a.cluster("c1")
+	a.nodegroup("ng", 1)
+	a.upgrade("1.35")
+	nodes.stuck[a.machines()[0].InstanceID] = true
+	out, err := a.api.UpdateNodegroupVersion(t.Context(), a.newRelease("ng"))
+	must(t, err)
+	a.pass(4 * time.Minute)
+	clear(nodes.stuck)
+	a.pass(2 * time.Minute)
+	u, err := a.api.DescribeUpdate(t.Context(), &awseks.DescribeUpdateInput{Name: sdk.String("c1"), NodegroupName: sdk.String("ng"), UpdateId: out.Update.Id})
+	must(t, err)
+	if u.Update.Status != types.UpdateStatusSuccessful {
+		t.Errorf("update is %s: %+v", u.Update.Status, u.Update.Errors)
+	}
+}
+
 func TestNodegroupWithoutNodesFails(t *testing.T) {
 	t.Parallel()
 	nodes := newNodes()

@@ -66,9 +66,11 @@ func New(o Options) (*Service, error) {
 }
 
 // What real nodes and pods are given at least, whatever the world's speed: a machine that has much else to do is late with a node, and AWS would
-// give up on it.
+// give up on it. Pods that a budget keeps while nodes are replaced wait for others elsewhere to become ready; those of a node group that is
+// deleted may have nowhere to go, and what is left of them goes with the nodes.
 const (
 	joinTime  = 5 * time.Minute
+	moveTime  = 5 * time.Minute
 	leaveTime = time.Minute
 )
 
